@@ -1,0 +1,54 @@
+//! The commands: one file each. This one parses and dispatches.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+/// What the process tells its caller. Every value but `Accept` refuses a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Accepted; nothing found.
+    Accept = 0,
+    /// Rejected or held; findings.
+    Refuse = 1,
+    /// Wrong usage, or a policy that cannot be used.
+    Usage = 2,
+    /// The gate could not finish.
+    Unjudged = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// The gate between autonomous coding agents and the repositories of a git server.
+#[derive(clap::Parser)]
+#[command(name = "ringfence", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// One variant a command; the arguments and the work are in the command's own file.
+#[derive(clap::Subcommand)]
+enum Command {}
+
+/// Runs the program with its arguments, the program's own name first.
+pub fn run(args: Vec<OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // `--help` and `--version` come this way too; a closed standard output is not our failure.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Usage.into()
+            } else {
+                Exit::Accept.into()
+            };
+        }
+    };
+    match cli.command {}
+}

@@ -1,0 +1,19 @@
+//! ringfence: the gate between autonomous coding agents and the repositories of a git server.
+//!
+//! The modules stand in floors; a file imports only from floors below its own (`tests/tidy.rs` keeps it so).
+//!
+//! | floor | modules |
+//! |---|---|
+//! | 0 nouns | `push`, `finding`, `redact`, `budget` |
+//! | 1 the world, read only | `policy`, `repo`, `identity` |
+//! | 2 origin | `host` |
+//! | 3 facts | `scan`, `check` |
+//! | 4 decision | `verdict`, `gate` |
+//! | 5 telling | `report`, `ledger`, `cli` |
+
+pub mod budget;
+pub mod finding;
+pub mod push;
+pub mod redact;
+
+pub mod cli;

@@ -1,0 +1,95 @@
+//! What may be shown. A secret never is; text from a push is quoted, cut and stripped first.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+/// Longest piece of pushed text that is ever shown, in bytes before quoting.
+pub const SHOWN_MAX_BYTES: usize = 120;
+
+/// The server's key for fingerprints. Without the key a fingerprint of a weak password cannot be guessed.
+#[derive(Clone)]
+pub struct FingerprintKey([u8; 32]);
+
+impl FingerprintKey {
+    /// Takes 32 random bytes.
+    pub fn new(key: [u8; 32]) -> Self {
+        FingerprintKey(key)
+    }
+
+    /// The first 12 hex digits of HMAC-SHA-256 over rule id, a NUL, and the secret value.
+    pub fn fingerprint(&self, rule: &str, value: &[u8]) -> Fingerprint {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        mac.update(rule.as_bytes());
+        mac.update(&[0]);
+        mac.update(value);
+        let digest = mac.finalize().into_bytes();
+        let mut first = [0; 6];
+        first.copy_from_slice(&digest[..6]);
+        Fingerprint(first)
+    }
+}
+
+impl fmt::Debug for FingerprintKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FingerprintKey(..)")
+    }
+}
+
+/// Stands for a secret in messages and records. The same value gives the same fingerprint on one server.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint([u8; 6]);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Bytes that came with a push, shown the way git shows odd paths: as they are when they are plain
+/// printable ASCII without quote or backslash, else in double quotes with C escapes, every other
+/// byte octal. Cut at [`SHOWN_MAX_BYTES`]. The result is ASCII and holds no control byte.
+pub struct Quoted<'a>(pub &'a [u8]);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cut = self.0.len() > SHOWN_MAX_BYTES;
+        let shown = if cut {
+            &self.0[..SHOWN_MAX_BYTES]
+        } else {
+            self.0
+        };
+        let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+        let outer_blank = shown.first() == Some(&b' ') || shown.last() == Some(&b' ');
+        if shown.iter().all(plain) && !outer_blank && !shown.is_empty() {
+            f.write_str(std::str::from_utf8(shown).map_err(|_| fmt::Error)?)?;
+        } else {
+            f.write_str("\"")?;
+            for byte in shown {
+                match byte {
+                    b'"' => f.write_str("\\\"")?,
+                    b'\\' => f.write_str("\\\\")?,
+                    b'\n' => f.write_str("\\n")?,
+                    b'\r' => f.write_str("\\r")?,
+                    b'\t' => f.write_str("\\t")?,
+                    b' '..=b'~' => write!(f, "{}", char::from(*byte))?,
+                    _ => write!(f, "\\{byte:03o}")?,
+                }
+            }
+            f.write_str("\"")?;
+        }
+        if cut {
+            write!(f, "... ({} bytes)", self.0.len())
+        } else {
+            Ok(())
+        }
+    }
+}
