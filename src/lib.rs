@@ -16,4 +16,6 @@ pub mod finding;
 pub mod push;
 pub mod redact;
 
+pub mod repo;
+
 pub mod cli;

@@ -3,26 +3,25 @@
 //! Raw objects, never porcelain: no replace refs, grafts, attributes, textconv, rename heuristics, and of the
 //! repository's config only the `extensions` section is read, to refuse what the gate does not understand.
 
-mod changes;
 mod config;
-mod history;
-mod merge;
+mod layout;
 mod objects;
+mod packed;
 mod parse;
 mod refs;
+mod reftable;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 
-pub use changes::{Change, Entry, Mode, Origin};
-pub use history::{History, NewCommit, NewContent, NewTag};
+pub use layout::{Layout, RefStorage};
 pub use objects::{Kind, Object, Reader};
-pub use parse::{Commit, Defect, Signature, Tag, TreeEntry};
+pub use parse::{Commit, Defect, Mode, Signature, Tag, TreeEntry};
 pub use refs::Resolved;
 
-use crate::budget::Exhausted;
-use crate::push::HashKind;
-use crate::push::Oid;
+use crate::budget::{Budget, Exhausted};
+use crate::push::{HashKind, Oid, RefName};
 
 /// Why the repository could not be read. Each of these refuses the push.
 #[derive(Debug, thiserror::Error)]
@@ -49,21 +48,6 @@ pub enum RepoError {
     Exhausted(#[from] Exhausted),
 }
 
-/// Where the objects and refs of one repository are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layout {
-    /// `$GIT_DIR`, absolute.
-    pub git_dir: PathBuf,
-    /// The shared folder of a linked worktree; else the same as `git_dir`.
-    pub common_dir: PathBuf,
-    /// The quarantine: `GIT_OBJECT_DIRECTORY` when it is not the repository's own folder.
-    pub incoming: Option<PathBuf>,
-    /// Object folders beside the repository's own, from `GIT_ALTERNATE_OBJECT_DIRECTORIES`.
-    pub alternates: Vec<PathBuf>,
-    /// Length of ids.
-    pub hash: HashKind,
-}
-
 /// Looks up one environment variable. The process environment is read by name alone, never as a whole:
 /// behind plain HTTP it holds the client's password.
 pub type Vars<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -73,4 +57,56 @@ pub struct Repo {
     layout: Layout,
     objects: objects::Stores,
     refs: refs::Refs,
+}
+
+impl Repo {
+    /// Opens what `layout` names. No pack is listed and no object is read before the first one is asked for.
+    pub fn open(layout: Layout) -> Result<Repo, RepoError> {
+        Ok(Repo {
+            objects: objects::Stores::new(&layout)?,
+            refs: refs::Refs::new(&layout),
+            layout,
+        })
+    }
+
+    /// Where everything is.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Length of ids.
+    pub fn hash_kind(&self) -> HashKind {
+        self.layout.hash
+    }
+
+    /// A reader of objects, for one thread.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader::new(&self.objects)
+    }
+
+    /// The ids of all objects in the quarantine, loose and packed, each once, in no particular order.
+    /// Empty when nothing was sent.
+    pub fn incoming_objects(&self, budget: &Budget) -> Result<Vec<Oid>, RepoError> {
+        self.objects.incoming_objects(budget)
+    }
+
+    /// What the ref store says of `name`, symbolic refs followed.
+    pub fn resolve(&self, name: &RefName) -> Result<Resolved, RepoError> {
+        self.refs.resolve(name)
+    }
+
+    /// The branch that `HEAD` names, also when it has no commit yet. `None`: `HEAD` is detached.
+    pub fn head(&self) -> Result<Option<RefName>, RepoError> {
+        self.refs.head()
+    }
+
+    /// All refs below `prefix`, which ends with `/`, in byte order, symbolic refs followed.
+    pub fn refs_under(&self, prefix: &[u8]) -> Result<Vec<(RefName, Oid)>, RepoError> {
+        self.refs.under(prefix)
+    }
+
+    /// Whether the repository has any ref at all.
+    pub fn has_any_ref(&self) -> Result<bool, RepoError> {
+        self.refs.any()
+    }
 }

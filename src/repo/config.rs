@@ -1,0 +1,289 @@
+//! The few lines of the repository's config that say how it is stored. Nothing else of it is looked at, so it does
+//! not matter who owns the repository. Includes are not followed: git does not follow them here either.
+
+use std::path::Path;
+
+use super::RepoError;
+use super::layout::RefStorage;
+use crate::push::HashKind;
+
+/// How the repository is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Format {
+    pub(super) hash: HashKind,
+    pub(super) refs: RefStorage,
+}
+
+/// Longest config that is read.
+const CONFIG_MAX_BYTES: u64 = 4 << 20;
+
+/// Reads the config file; one that is not there means the first format.
+pub(super) fn read(path: &Path) -> Result<Format, RepoError> {
+    let open = |why: String| RepoError::Open(format!("{}: {why}", path.display()));
+    let size = match std::fs::metadata(path) {
+        Ok(found) => found.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(open(error.to_string())),
+    };
+    if size > CONFIG_MAX_BYTES {
+        return Err(open("too long".into()));
+    }
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(open(error.to_string())),
+    };
+    parse(&text).map_err(open)
+}
+
+/// Extensions that change nothing about how objects and refs are read, allowed in either format version.
+const HARMLESS: &[&str] = &["noop", "preciousobjects", "partialclone", "worktreeconfig"];
+/// Extensions that git knows in format version 1 alone.
+const VERSION_1: &[&str] = &[
+    "noop-v1",
+    "objectformat",
+    "compatobjectformat",
+    "refstorage",
+    "relativeworktrees",
+];
+
+fn parse(text: &[u8]) -> Result<Format, String> {
+    let mut version = 0;
+    let mut format = Format {
+        hash: HashKind::Sha1,
+        refs: RefStorage::Files,
+    };
+    let mut unknown = None;
+    let mut only_in_1 = None;
+    let mut section = Section::Other;
+    let mut lines = Lines {
+        text,
+        at: 0,
+        line: 1,
+    };
+    while let Some(item) = lines.next()? {
+        match item {
+            Item::Section(found) => section = found,
+            Item::Value(key, value) => match section {
+                Section::Other => {}
+                Section::Core => {
+                    if key == "repositoryformatversion" {
+                        let value = value.ok_or("core.repositoryformatversion has no value")?;
+                        version = value
+                            .parse::<u32>()
+                            .map_err(|_| "core.repositoryformatversion is not a number")?;
+                    }
+                }
+                Section::Extensions => {
+                    if VERSION_1.contains(&key.as_str()) {
+                        only_in_1 = Some(key.clone());
+                    } else if !HARMLESS.contains(&key.as_str()) {
+                        unknown = Some(key.clone());
+                    }
+                    match (key.as_str(), value.as_deref()) {
+                        ("objectformat", Some("sha1")) => format.hash = HashKind::Sha1,
+                        ("objectformat", Some("sha256")) => format.hash = HashKind::Sha256,
+                        ("refstorage", Some("files")) => format.refs = RefStorage::Files,
+                        ("refstorage", Some("reftable")) => format.refs = RefStorage::Reftable,
+                        ("objectformat" | "refstorage", _) => {
+                            return Err(format!("extensions.{key} has a value that is not known"));
+                        }
+                        _ => {}
+                    }
+                }
+            },
+        }
+    }
+    match (version, unknown, only_in_1) {
+        (0, _, None) => Ok(format),
+        (0, _, Some(key)) => Err(format!(
+            "extensions.{key} needs core.repositoryformatversion 1"
+        )),
+        (1, None, _) => Ok(format),
+        (1, Some(_), _) => Err("it uses an extension that is not known".into()),
+        _ => Err("its core.repositoryformatversion is not known".into()),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Section {
+    Core,
+    Extensions,
+    Other,
+}
+
+enum Item {
+    Section(Section),
+    Value(String, Option<String>),
+}
+
+struct Lines<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: usize,
+}
+
+impl Lines<'_> {
+    fn next(&mut self) -> Result<Option<Item>, String> {
+        loop {
+            match self.peek() {
+                None => return Ok(None),
+                Some(b'\n' | b' ' | b'\t' | b'\r' | 0x0b | 0x0c) => {
+                    self.take();
+                }
+                Some(b'#' | b';') => self.skip_line(),
+                Some(b'[') => return self.section().map(Some),
+                Some(byte) if byte.is_ascii_alphabetic() => return self.value().map(Some),
+                // A byte order mark at the very start is skipped, as git does.
+                Some(0xef) if self.at == 0 && self.text.starts_with(b"\xef\xbb\xbf") => self.at = 3,
+                Some(_) => return Err(self.bad()),
+            }
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn take(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        if byte == b'\n' {
+            self.line += 1;
+        }
+        Some(byte)
+    }
+
+    fn skip_line(&mut self) {
+        while self.peek().is_some_and(|byte| byte != b'\n') {
+            self.take();
+        }
+    }
+
+    fn bad(&self) -> String {
+        format!("line {} is malformed", self.line)
+    }
+
+    fn section(&mut self) -> Result<Item, String> {
+        self.take();
+        let mut name = String::new();
+        let mut plain = true;
+        loop {
+            match self.take() {
+                Some(b']') => break,
+                Some(byte) if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.') => {
+                    name.push(char::from(byte.to_ascii_lowercase()));
+                }
+                Some(b' ' | b'\t') => {
+                    plain = false;
+                    self.subsection()?;
+                    break;
+                }
+                _ => return Err(self.bad()),
+            }
+        }
+        Ok(Item::Section(match (plain, name.as_str()) {
+            (true, "core") => Section::Core,
+            (true, "extensions") => Section::Extensions,
+            _ => Section::Other,
+        }))
+    }
+
+    /// ` "name"]`, the first blank already taken.
+    fn subsection(&mut self) -> Result<(), String> {
+        while matches!(self.peek(), Some(b' ' | b'\t')) {
+            self.take();
+        }
+        if self.take() != Some(b'"') {
+            return Err(self.bad());
+        }
+        loop {
+            match self.take() {
+                Some(b'"') => break,
+                Some(b'\\') => match self.take() {
+                    Some(byte) if byte != b'\n' => {}
+                    _ => return Err(self.bad()),
+                },
+                None | Some(b'\n') => return Err(self.bad()),
+                Some(_) => {}
+            }
+        }
+        if self.take() == Some(b']') {
+            Ok(())
+        } else {
+            Err(self.bad())
+        }
+    }
+
+    fn value(&mut self) -> Result<Item, String> {
+        let mut key = String::new();
+        while let Some(byte) = self.peek() {
+            if !(byte.is_ascii_alphanumeric() || byte == b'-') {
+                break;
+            }
+            key.push(char::from(byte.to_ascii_lowercase()));
+            self.take();
+        }
+        while matches!(self.peek(), Some(b' ' | b'\t')) {
+            self.take();
+        }
+        match self.take() {
+            None | Some(b'\n') => Ok(Item::Value(key, None)),
+            Some(b'\r') if matches!(self.peek(), None | Some(b'\n')) => Ok(Item::Value(key, None)),
+            Some(b'#' | b';') => {
+                self.skip_line();
+                Ok(Item::Value(key, None))
+            }
+            Some(b'=') => Ok(Item::Value(key, Some(self.text_value()?))),
+            Some(_) => Err(self.bad()),
+        }
+    }
+
+    /// What follows `=`: quotes removed, escapes and continued lines applied, comments and outer blanks cut.
+    fn text_value(&mut self) -> Result<String, String> {
+        let mut out = Vec::new();
+        let mut keep = 0;
+        let mut quoted = false;
+        loop {
+            match self.take() {
+                None if quoted => return Err(self.bad()),
+                None => break,
+                Some(b'\n') if quoted => return Err(self.bad()),
+                Some(b'\n') => break,
+                Some(b'\r') if self.peek() == Some(b'\n') => {}
+                Some(b'#' | b';') if !quoted => self.skip_line(),
+                Some(b'"') => {
+                    quoted = !quoted;
+                    keep = out.len();
+                }
+                Some(b'\\') => {
+                    let byte = match self.take() {
+                        Some(b'\n') => continue,
+                        Some(b'\r') if self.peek() == Some(b'\n') => {
+                            self.take();
+                            continue;
+                        }
+                        Some(b't') => b'\t',
+                        Some(b'b') => 8,
+                        Some(b'n') => b'\n',
+                        Some(same @ (b'\\' | b'"')) => same,
+                        _ => return Err(self.bad()),
+                    };
+                    out.push(byte);
+                    keep = out.len();
+                }
+                Some(byte @ (b' ' | b'\t' | b'\r')) if !quoted => {
+                    if !out.is_empty() {
+                        out.push(byte);
+                    }
+                }
+                Some(byte) => {
+                    out.push(byte);
+                    keep = out.len();
+                }
+            }
+        }
+        out.truncate(keep);
+        Ok(String::from_utf8_lossy(&out).into_owned())
+    }
+}

@@ -1,0 +1,256 @@
+//! Where the objects and refs of one repository are: from the variables of a hook, or found from a folder.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Component, Path, PathBuf};
+
+use super::{RepoError, Vars, config};
+use crate::push::HashKind;
+
+/// How refs are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefStorage {
+    /// One file a ref, and `packed-refs`.
+    Files,
+    /// Reftable: not read by the gate itself; `git` is asked.
+    Reftable,
+}
+
+/// Where the objects and refs of one repository are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// `$GIT_DIR`, absolute.
+    pub git_dir: PathBuf,
+    /// The shared folder of a linked worktree; else the same as `git_dir`.
+    pub common_dir: PathBuf,
+    /// The quarantine: `GIT_OBJECT_DIRECTORY` when it is not the repository's own folder.
+    pub incoming: Option<PathBuf>,
+    /// Object folders beside the repository's own, from `GIT_ALTERNATE_OBJECT_DIRECTORIES`.
+    pub alternates: Vec<PathBuf>,
+    /// Length of ids.
+    pub hash: HashKind,
+    /// How refs are stored.
+    pub refs: RefStorage,
+}
+
+impl Layout {
+    /// The repository of a hook that git runs in `cwd`.
+    ///
+    /// A delete-only push sets no object variables; GitLab sets them without `GIT_QUARANTINE_PATH`, so that one is
+    /// not asked for.
+    pub fn from_hook(vars: Vars<'_>, cwd: &Path) -> Result<Layout, RepoError> {
+        let given = |name: &str| vars(name).filter(|value| !value.is_empty());
+        let Some(git_dir) = given("GIT_DIR") else {
+            return Err(RepoError::Open("GIT_DIR is not set".into()));
+        };
+        let common_dir = given("GIT_COMMON_DIR").map(|dir| cwd.join(dir));
+        let mut layout = Layout::at(&cwd.join(git_dir), common_dir)?;
+        let own = real(&layout.objects_dir());
+        if let Some(dir) = given("GIT_OBJECT_DIRECTORY") {
+            let dir = cwd.join(dir);
+            if !dir.is_dir() {
+                return Err(RepoError::Open(
+                    "GIT_OBJECT_DIRECTORY names no folder".into(),
+                ));
+            }
+            let dir = real(&dir);
+            if dir != own {
+                layout.incoming = Some(dir);
+            }
+        }
+        if let Some(list) = given("GIT_ALTERNATE_OBJECT_DIRECTORIES") {
+            for entry in split_alternates(list.as_bytes()) {
+                let dir = real(&cwd.join(entry));
+                // git warns about a folder that is not there and goes on; what is missing then is missing.
+                let known = dir == own
+                    || layout.incoming.as_ref() == Some(&dir)
+                    || layout.alternates.contains(&dir);
+                if !known && dir.is_dir() {
+                    layout.alternates.push(dir);
+                }
+            }
+        }
+        Ok(layout)
+    }
+
+    /// The repository that `from` is in: a work tree or any folder inside it, or a bare repository.
+    pub fn discover(from: &Path) -> Result<Layout, RepoError> {
+        let start = std::fs::canonicalize(from)
+            .map_err(|error| RepoError::Open(format!("{}: {error}", from.display())))?;
+        for dir in start.ancestors() {
+            let dot_git = dir.join(".git");
+            if dot_git.is_file() {
+                return Layout::at(&gitdir_file(&dot_git)?, None);
+            }
+            if is_git_dir(&dot_git) {
+                return Layout::at(&dot_git, None);
+            }
+            if is_git_dir(dir) {
+                return Layout::at(dir, None);
+            }
+        }
+        Err(RepoError::Open(format!(
+            "{} is not inside a git repository",
+            from.display()
+        )))
+    }
+
+    /// The repository's own object folder.
+    pub fn objects_dir(&self) -> PathBuf {
+        self.common_dir.join("objects")
+    }
+
+    fn at(git_dir: &Path, common_dir: Option<PathBuf>) -> Result<Layout, RepoError> {
+        let git_dir = real(git_dir);
+        let common_dir = match common_dir {
+            Some(dir) => real(&dir),
+            None => common_dir_of(&git_dir)?,
+        };
+        if !common_dir.join("objects").is_dir() {
+            return Err(RepoError::Open(format!(
+                "{} is not a git repository",
+                git_dir.display()
+            )));
+        }
+        let config = config::read(&common_dir.join("config"))?;
+        Ok(Layout {
+            git_dir,
+            common_dir,
+            incoming: None,
+            alternates: Vec::new(),
+            hash: config.hash,
+            refs: config.refs,
+        })
+    }
+}
+
+/// The path with links and dots resolved where it exists; else with dots resolved by text.
+fn real(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| {
+        let mut out = PathBuf::new();
+        for part in path.components() {
+            match part {
+                Component::CurDir => {}
+                Component::ParentDir => {
+                    out.pop();
+                }
+                other => out.push(other),
+            }
+        }
+        out
+    })
+}
+
+/// Enough to be one for git too: `HEAD`, and objects and refs here or in the shared folder.
+fn is_git_dir(dir: &Path) -> bool {
+    let head = std::fs::symlink_metadata(dir.join("HEAD"))
+        .is_ok_and(|found| found.is_file() || found.is_symlink());
+    head && (dir.join("commondir").is_file()
+        || (dir.join("objects").is_dir() && dir.join("refs").is_dir()))
+}
+
+/// Longest `.git` or `commondir` file that is read.
+const POINTER_MAX_BYTES: u64 = 64 << 10;
+
+fn read_pointer(path: &Path) -> Result<Vec<u8>, RepoError> {
+    let cannot = |why: String| RepoError::Open(format!("{}: {why}", path.display()));
+    let size = std::fs::metadata(path)
+        .map_err(|error| cannot(error.to_string()))?
+        .len();
+    if size > POINTER_MAX_BYTES {
+        return Err(cannot("too long".into()));
+    }
+    let mut text = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
+    while matches!(text.last(), Some(b'\n' | b'\r')) {
+        text.pop();
+    }
+    Ok(text)
+}
+
+/// What a `.git` file of a linked worktree or submodule points to.
+fn gitdir_file(path: &Path) -> Result<PathBuf, RepoError> {
+    let text = read_pointer(path)?;
+    match text.strip_prefix(b"gitdir: ") {
+        Some(target) if !target.is_empty() => {
+            let base = path.parent().unwrap_or(Path::new("/"));
+            Ok(base.join(OsStr::from_bytes(target)))
+        }
+        _ => Err(RepoError::Open(format!(
+            "{} names no repository",
+            path.display()
+        ))),
+    }
+}
+
+fn common_dir_of(git_dir: &Path) -> Result<PathBuf, RepoError> {
+    let pointer = git_dir.join("commondir");
+    if !pointer.is_file() {
+        return Ok(git_dir.to_owned());
+    }
+    let target = read_pointer(&pointer)?;
+    if target.is_empty() {
+        return Err(RepoError::Open(format!("{} is empty", pointer.display())));
+    }
+    Ok(real(&git_dir.join(OsStr::from_bytes(&target))))
+}
+
+/// The entries of `GIT_ALTERNATE_OBJECT_DIRECTORIES`, read as git reads them: separated by `:`; an entry that
+/// starts with `"` is C-quoted (broken quoting: taken as it stands); `#` starts a comment; empty ones are skipped.
+fn split_alternates(mut list: &[u8]) -> Vec<OsString> {
+    let mut entries = Vec::new();
+    while !list.is_empty() {
+        let plain_end = memchr::memchr(b':', list).unwrap_or(list.len());
+        let (entry, end) = match unquote(list) {
+            Some((entry, end)) => (entry, end),
+            None if list[0] == b'#' => (Vec::new(), plain_end),
+            None => (list[..plain_end].to_vec(), plain_end),
+        };
+        if !entry.is_empty() {
+            entries.push(OsString::from_vec(entry));
+        }
+        list = list.get(end + 1..).unwrap_or_default();
+    }
+    entries
+}
+
+/// A C-quoted string at the start of `text`, and the offset behind its closing quote.
+fn unquote(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let mut out = Vec::new();
+    let mut at = 1;
+    if text.first() != Some(&b'"') {
+        return None;
+    }
+    loop {
+        match *text.get(at)? {
+            b'"' => return Some((out, at + 1)),
+            b'\\' => {
+                at += 1;
+                let byte = match *text.get(at)? {
+                    b'a' => 7,
+                    b'b' => 8,
+                    b'f' => 12,
+                    b'n' => b'\n',
+                    b'r' => b'\r',
+                    b't' => b'\t',
+                    b'v' => 11,
+                    same @ (b'\\' | b'"') => same,
+                    first @ b'0'..=b'3' => {
+                        let digits = text.get(at + 1..at + 3)?;
+                        if !digits.iter().all(|digit| (b'0'..=b'7').contains(digit)) {
+                            return None;
+                        }
+                        at += 2;
+                        (first - b'0') << 6 | (digits[0] - b'0') << 3 | (digits[1] - b'0')
+                    }
+                    _ => return None,
+                };
+                out.push(byte);
+                at += 1;
+            }
+            byte => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+}

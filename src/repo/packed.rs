@@ -1,0 +1,166 @@
+//! `packed-refs`: looked up on disk by binary search when its header says that it is sorted.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use bstr::ByteSlice as _;
+
+use super::RepoError;
+use crate::push::{HashKind, Oid, RefName};
+
+/// Once a search has come down to this many bytes they are read at once.
+const BLOCK: u64 = 8 << 10;
+
+fn refuse(why: impl std::fmt::Display) -> RepoError {
+    RepoError::Refs(format!("packed-refs: {why}"))
+}
+
+/// An opened file. Opened anew for each question: a repack replaces it at any time.
+struct Packed {
+    file: File,
+    len: u64,
+    sorted: bool,
+}
+
+impl Packed {
+    fn open(path: &Path) -> Result<Option<Packed>, RepoError> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(refuse(error)),
+        };
+        let len = file.metadata().map_err(refuse)?.len();
+        let mut packed = Packed {
+            file,
+            len,
+            sorted: false,
+        };
+        let head = packed.read(0, len.min(256))?;
+        if let Some(traits) = head.strip_prefix(b"# pack-refs with:") {
+            let line = traits.lines().next().unwrap_or_default();
+            packed.sorted = line
+                .split(|byte| *byte == b' ')
+                .any(|word| word == b"sorted");
+        }
+        Ok(Some(packed))
+    }
+
+    fn read(&self, from: u64, to: u64) -> Result<Vec<u8>, RepoError> {
+        let size = usize::try_from(to - from).map_err(refuse)?;
+        let mut bytes = vec![0; size];
+        self.file.read_exact_at(&mut bytes, from).map_err(refuse)?;
+        Ok(bytes)
+    }
+
+    /// A range of whole lines that holds the line of `name` if there is one, and where all names before the
+    /// range are less than `name`.
+    fn narrow(&self, name: &[u8]) -> Result<(u64, u64), RepoError> {
+        let (mut low, mut high) = (0, self.len);
+        if !self.sorted {
+            return Ok((low, high));
+        }
+        while high - low > BLOCK {
+            let middle = low + (high - low) / 2;
+            let chunk = self.read(middle, high.min(middle + BLOCK / 2))?;
+            let Some((start, line)) = first_ref_line(&chunk) else {
+                break;
+            };
+            let start = middle + start as u64;
+            if name_of(line) < name {
+                low = start;
+            } else {
+                high = start + line.len() as u64 + 1;
+                if name_of(line) == name {
+                    return Ok((start, high));
+                }
+                high = start;
+            }
+        }
+        Ok((low, high))
+    }
+}
+
+/// The first whole ref line behind the first line end in `chunk`, and where it starts.
+fn first_ref_line(chunk: &[u8]) -> Option<(usize, &[u8])> {
+    let mut start = chunk.find_byte(b'\n')? + 1;
+    loop {
+        let rest = chunk.get(start..)?;
+        let end = rest.find_byte(b'\n')?;
+        if !matches!(rest[0], b'^' | b'#') {
+            return Some((start, &rest[..end]));
+        }
+        start += end + 1;
+    }
+}
+
+/// What follows the first blank of a line.
+fn name_of(line: &[u8]) -> &[u8] {
+    line.split_once_str(" ").map_or(b"", |(_, name)| name)
+}
+
+/// The refs in `text`, which is a range of whole lines.
+fn refs(text: &[u8], hash: HashKind) -> impl Iterator<Item = Result<(Oid, &[u8]), RepoError>> {
+    text.lines()
+        .filter(|line| !matches!(line.first(), Some(b'^' | b'#')))
+        .map(move |line| {
+            let malformed = || refuse("a line is malformed");
+            let (hex, name) = line.split_once_str(" ").ok_or_else(malformed)?;
+            match Oid::from_hex(hex) {
+                Ok(id) if id.kind() == hash => Ok((id, name)),
+                _ => Err(malformed()),
+            }
+        })
+}
+
+/// The value of one ref.
+pub(super) fn find(path: &Path, hash: HashKind, name: &[u8]) -> Result<Option<Oid>, RepoError> {
+    let Some(packed) = Packed::open(path)? else {
+        return Ok(None);
+    };
+    let (low, high) = packed.narrow(name)?;
+    let text = packed.read(low, high)?;
+    for found in refs(&text, hash) {
+        let (id, found) = found?;
+        if found == name {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
+}
+
+/// All refs below `prefix`.
+pub(super) fn under(
+    path: &Path,
+    hash: HashKind,
+    prefix: &[u8],
+) -> Result<Vec<(RefName, Oid)>, RepoError> {
+    let mut out = Vec::new();
+    let Some(packed) = Packed::open(path)? else {
+        return Ok(out);
+    };
+    let (low, _) = packed.narrow(prefix)?;
+    let text = packed.read(low, packed.len)?;
+    for found in refs(&text, hash) {
+        let (id, name) = found?;
+        if name.starts_with(prefix) {
+            if let Ok(name) = RefName::new(name) {
+                out.push((name, id));
+            }
+        } else if packed.sorted && name > prefix {
+            break;
+        }
+    }
+    Ok(out)
+}
+
+/// Whether there is any ref.
+pub(super) fn any(path: &Path) -> Result<bool, RepoError> {
+    let Some(packed) = Packed::open(path)? else {
+        return Ok(false);
+    };
+    let text = packed.read(0, packed.len.min(BLOCK))?;
+    Ok(text
+        .lines()
+        .any(|line| !line.is_empty() && !matches!(line[0], b'^' | b'#')))
+}
