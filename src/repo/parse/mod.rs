@@ -1,12 +1,22 @@
 //! Commits, tags and trees from their raw bytes, as strict as `git fsck`. What deviates is a [`Defect`]; what cannot
 //! be followed at all (no tree, ids that are not ids, a truncated entry) is [`RepoError::Corrupt`].
 
+mod lookalike;
+mod tree;
+
 use bstr::{BString, ByteSlice as _};
+
+#[allow(
+    unused_imports,
+    reason = "the walk over history reads trees through it"
+)]
+pub(super) use tree::raw_entries;
+pub use tree::{Mode, TreeEntry};
+pub(super) use tree::{tree, tree_with_defects};
 
 use super::RepoError;
 use super::objects::Kind;
 use crate::push::{HashKind, Oid};
-use crate::redact::Quoted;
 
 /// Something in an object that git itself would not write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +28,6 @@ pub struct Defect {
 }
 
 const MALFORMED: &str = "object/malformed";
-const CONFUSABLE: &str = "path/confusable";
-const CONTROL: &str = "path/control";
 
 fn malformed(what: impl Into<String>) -> Defect {
     Defect {
@@ -80,63 +88,6 @@ pub struct Tag {
     pub message: BString,
     /// What git would not have written.
     pub defects: Vec<Defect>,
-}
-
-/// What a tree entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mode {
-    /// A file (100644; 100664 of very old trees too).
-    Blob,
-    /// An executable file (100755).
-    Executable,
-    /// A symbolic link (120000).
-    Symlink,
-    /// A commit of another repository (160000).
-    Gitlink,
-    /// A folder (40000).
-    Tree,
-    /// Any other number (a defect); see [`Mode::acts_as`].
-    Other(u32),
-}
-
-impl Mode {
-    /// From the number in the tree.
-    pub fn from_raw(raw: u32) -> Mode {
-        match raw {
-            0o100_644 | 0o100_664 => Mode::Blob,
-            0o100_755 => Mode::Executable,
-            0o120_000 => Mode::Symlink,
-            0o160_000 => Mode::Gitlink,
-            0o040_000 => Mode::Tree,
-            other => Mode::Other(other),
-        }
-    }
-
-    /// What git takes the entry for: an odd number is read by its file type, and any file type that git does not
-    /// know is a gitlink. Never [`Mode::Other`].
-    pub fn acts_as(self) -> Mode {
-        match self {
-            Mode::Other(raw) => match raw & 0o170_000 {
-                0o100_000 if raw & 0o100 != 0 => Mode::Executable,
-                0o100_000 => Mode::Blob,
-                0o120_000 => Mode::Symlink,
-                0o040_000 => Mode::Tree,
-                _ => Mode::Gitlink,
-            },
-            known => known,
-        }
-    }
-}
-
-/// One line of a tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TreeEntry {
-    /// What it is.
-    pub mode: Mode,
-    /// Its name, one path component.
-    pub name: BString,
-    /// Its content.
-    pub id: Oid,
 }
 
 /// One header of a commit or tag: name, value with continued lines joined.
@@ -391,131 +342,5 @@ fn read_signature(raw: &[u8], out: &mut Signature) -> Result<(), &'static str> {
             Ok(())
         }
         _ => Err("its time zone is not four digits with a sign"),
-    }
-}
-
-/// Splits a tree into its entries. Nothing is judged but what makes it impossible to walk.
-pub(super) fn tree(id: Oid, data: &[u8], hash: HashKind) -> Result<Vec<TreeEntry>, RepoError> {
-    let mut entries = Vec::new();
-    for entry in (RawEntries { id, data, hash }) {
-        let entry = entry?;
-        entries.push(TreeEntry {
-            mode: entry.mode,
-            name: entry.name.into(),
-            id: entry.id,
-        });
-    }
-    Ok(entries)
-}
-
-/// Splits a tree into its entries, and judges them as `git fsck` would.
-pub(super) fn tree_with_defects(
-    id: Oid,
-    data: &[u8],
-    hash: HashKind,
-) -> Result<(Vec<TreeEntry>, Vec<Defect>), RepoError> {
-    let mut defects = Vec::new();
-    for entry in (RawEntries { id, data, hash }) {
-        let entry = entry?;
-        if entry.padded {
-            defects.push(malformed(format!(
-                "has an entry whose mode is padded with zeros: {}",
-                Quoted(entry.name)
-            )));
-        }
-    }
-    let entries = tree(id, data, hash)?;
-    judge_entries(&entries, &mut defects);
-    Ok((entries, defects))
-}
-
-fn judge_entries(entries: &[TreeEntry], defects: &mut Vec<Defect>) {
-    for entry in entries {
-        let name = Quoted(&entry.name);
-        if let Mode::Other(raw) = entry.mode {
-            defects.push(malformed(format!("has an entry of mode {raw:o}: {name}")));
-        }
-        if entry.id.is_null() {
-            defects.push(malformed(format!("has an entry with the zero id: {name}")));
-        }
-        if entry.name.is_empty() {
-            defects.push(malformed("has an entry without a name"));
-        }
-        if entry.name.contains(&b'/') {
-            defects.push(malformed(format!("has a name with a slash: {name}")));
-        }
-        if entry.name == "." || entry.name == ".." || entry.name == ".git" {
-            defects.push(malformed(format!("has an entry named {name}")));
-        }
-        if entry.name.iter().any(u8::is_ascii_control) {
-            defects.push(Defect {
-                rule: CONTROL,
-                what: format!("has a control character in a name: {name}"),
-            });
-        }
-        if entry.name != ".git" && entry.name.eq_ignore_ascii_case(b".git") {
-            defects.push(Defect {
-                rule: CONFUSABLE,
-                what: format!("has a name that some systems take for .git: {name}"),
-            });
-        }
-    }
-}
-
-struct RawEntry<'a> {
-    mode: Mode,
-    padded: bool,
-    name: &'a [u8],
-    id: Oid,
-}
-
-struct RawEntries<'a> {
-    id: Oid,
-    data: &'a [u8],
-    hash: HashKind,
-}
-
-impl<'a> Iterator for RawEntries<'a> {
-    type Item = Result<RawEntry<'a>, RepoError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.data.is_empty() {
-            return None;
-        }
-        let entry = self.split();
-        if entry.is_none() {
-            self.data = &[];
-        }
-        Some(entry.ok_or_else(|| RepoError::Corrupt {
-            id: self.id,
-            why: "a tree entry is truncated or has no mode".into(),
-        }))
-    }
-}
-
-impl<'a> RawEntries<'a> {
-    fn split(&mut self) -> Option<RawEntry<'a>> {
-        let mut raw: u32 = 0;
-        let mut at = 0;
-        loop {
-            match *self.data.get(at)? {
-                b' ' if at > 0 => break,
-                digit @ b'0'..=b'7' if at < 10 => raw = raw << 3 | u32::from(digit - b'0'),
-                _ => return None,
-            }
-            at += 1;
-        }
-        let rest = &self.data[at + 1..];
-        let end = memchr::memchr(0, rest)?;
-        let id_end = end + 1 + self.hash.len_in_bytes();
-        let id = Oid::try_from(rest.get(end + 1..id_end)?).ok()?;
-        let entry = RawEntry {
-            mode: Mode::from_raw(raw),
-            padded: self.data[0] == b'0',
-            name: &rest[..end],
-            id,
-        };
-        self.data = &rest[id_end..];
-        Some(entry)
     }
 }
