@@ -1,10 +1,10 @@
 //! Where the objects and refs of one repository are: from the variables of a hook, or found from a folder.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use super::{RepoError, Vars, config};
+use super::{RepoError, Vars, alternates, config};
 use crate::push::HashKind;
 
 /// How refs are stored.
@@ -59,7 +59,7 @@ impl Layout {
             }
         }
         if let Some(list) = given("GIT_ALTERNATE_OBJECT_DIRECTORIES") {
-            for entry in split_alternates(list.as_bytes()) {
+            for entry in alternates::split(list.as_bytes(), b':') {
                 let dir = real(&cwd.join(entry));
                 // git warns about a folder that is not there and goes on; what is missing then is missing.
                 let known = dir == own
@@ -192,65 +192,4 @@ fn common_dir_of(git_dir: &Path) -> Result<PathBuf, RepoError> {
         return Err(RepoError::Open(format!("{} is empty", pointer.display())));
     }
     Ok(real(&git_dir.join(OsStr::from_bytes(&target))))
-}
-
-/// The entries of `GIT_ALTERNATE_OBJECT_DIRECTORIES`, read as git reads them: separated by `:`; an entry that
-/// starts with `"` is C-quoted (broken quoting: taken as it stands); `#` starts a comment; empty ones are skipped.
-fn split_alternates(mut list: &[u8]) -> Vec<OsString> {
-    let mut entries = Vec::new();
-    while !list.is_empty() {
-        let plain_end = memchr::memchr(b':', list).unwrap_or(list.len());
-        let (entry, end) = match unquote(list) {
-            Some((entry, end)) => (entry, end),
-            None if list[0] == b'#' => (Vec::new(), plain_end),
-            None => (list[..plain_end].to_vec(), plain_end),
-        };
-        if !entry.is_empty() {
-            entries.push(OsString::from_vec(entry));
-        }
-        list = list.get(end + 1..).unwrap_or_default();
-    }
-    entries
-}
-
-/// A C-quoted string at the start of `text`, and the offset behind its closing quote.
-fn unquote(text: &[u8]) -> Option<(Vec<u8>, usize)> {
-    let mut out = Vec::new();
-    let mut at = 1;
-    if text.first() != Some(&b'"') {
-        return None;
-    }
-    loop {
-        match *text.get(at)? {
-            b'"' => return Some((out, at + 1)),
-            b'\\' => {
-                at += 1;
-                let byte = match *text.get(at)? {
-                    b'a' => 7,
-                    b'b' => 8,
-                    b'f' => 12,
-                    b'n' => b'\n',
-                    b'r' => b'\r',
-                    b't' => b'\t',
-                    b'v' => 11,
-                    same @ (b'\\' | b'"') => same,
-                    first @ b'0'..=b'3' => {
-                        let digits = text.get(at + 1..at + 3)?;
-                        if !digits.iter().all(|digit| (b'0'..=b'7').contains(digit)) {
-                            return None;
-                        }
-                        at += 2;
-                        (first - b'0') << 6 | (digits[0] - b'0') << 3 | (digits[1] - b'0')
-                    }
-                    _ => return None,
-                };
-                out.push(byte);
-                at += 1;
-            }
-            byte => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
 }

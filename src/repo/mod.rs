@@ -3,6 +3,7 @@
 //! Raw objects, never porcelain: no replace refs, grafts, attributes, textconv, rename heuristics, and of the
 //! repository's config only the `extensions` section is read, to refuse what the gate does not understand.
 
+mod alternates;
 mod config;
 mod layout;
 mod objects;
@@ -10,6 +11,7 @@ mod packed;
 mod parse;
 mod refs;
 mod reftable;
+mod store;
 #[cfg(test)]
 mod tests;
 

@@ -1,16 +1,15 @@
 //! Objects of the quarantine and of the store, through the gitoxide plumbing crates: one store each, the quarantine
 //! asked first. Replace refs are never honoured: no replacement is handed to a store.
 
-use std::cell::{Cell, OnceCell};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::cell::Cell;
+use std::ffi::OsString;
+use std::path::Path;
 
-use gix_object::FindHeader as _;
 pub use gix_object::Kind;
-use gix_odb::HandleArc;
 
 use super::parse::{self, Commit, Defect, Tag, TreeEntry};
-use super::{Layout, RepoError};
+use super::store::{Store, View};
+use super::{Layout, RepoError, alternates};
 use crate::budget::Budget;
 use crate::push::{HashKind, Oid};
 
@@ -23,71 +22,6 @@ pub struct Object<'b> {
     pub data: &'b [u8],
 }
 
-/// Index files that may come beside those counted when a store is opened, should a repack run at the same time.
-const SPARE_SLOTS: usize = 16;
-
-/// One object folder with what its `info/alternates` adds. Opened when the first object is asked of it.
-struct Store {
-    dir: PathBuf,
-    hash: HashKind,
-    opened: OnceLock<Result<Arc<gix_odb::Store>, String>>,
-}
-
-impl Store {
-    fn new(dir: PathBuf, hash: HashKind) -> Store {
-        Store {
-            dir,
-            hash,
-            opened: OnceLock::new(),
-        }
-    }
-
-    fn open(&self) -> Result<&Arc<gix_odb::Store>, RepoError> {
-        self.opened
-            .get_or_init(|| {
-                let slots = count_indices(&self.dir)? + SPARE_SLOTS;
-                let options = gix_odb::store::init::Options {
-                    slots: gix_odb::store::init::Slots::Given(
-                        u16::try_from(slots).map_err(|_| "it has too many packs")?,
-                    ),
-                    current_dir: Some(PathBuf::from("/")),
-                    ..Default::default()
-                };
-                gix_odb::Store::at_opts(
-                    self.dir.clone(),
-                    self.hash,
-                    &mut std::iter::empty(),
-                    options,
-                )
-                .map(Arc::new)
-                .map_err(|error| error.to_string())
-            })
-            .as_ref()
-            .map_err(|why| RepoError::Open(format!("{}: {why}", self.dir.display())))
-    }
-}
-
-/// Index files in an object folder and its alternates. The store takes a fixed number of slots; counting names costs
-/// one directory listing, where the store's own count would ask for the metadata of each file.
-fn count_indices(dir: &Path) -> Result<usize, String> {
-    let others = gix_odb::alternate::resolve(dir.to_owned(), Path::new("/"))
-        .map_err(|error| error.to_string())?;
-    let mut count = 0;
-    for dir in std::iter::once(dir).chain(others.iter().map(PathBuf::as_path)) {
-        match std::fs::read_dir(dir.join("pack")) {
-            Ok(files) => {
-                count += files
-                    .filter_map(Result::ok)
-                    .filter(|file| file.path().extension().is_some_and(|end| end == "idx"))
-                    .count();
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error.to_string()),
-        }
-    }
-    Ok(count)
-}
-
 /// All object folders of one repository, the quarantine first.
 pub(super) struct Stores {
     hash: HashKind,
@@ -98,55 +32,46 @@ pub(super) struct Stores {
 
 impl Stores {
     pub(super) fn new(layout: &Layout) -> Result<Stores, RepoError> {
-        let store = |dir: &PathBuf| Store::new(dir.clone(), layout.hash);
+        let own = layout.objects_dir();
+        // A store follows `info/alternates` itself, but takes every relative entry from its own folder, also one in
+        // an alternate's file. What it would miss becomes a store of its own.
+        let mut dirs = vec![own.clone()];
+        dirs.extend(layout.alternates.iter().cloned());
+        let named = alternates::of(&own).map_err(RepoError::Open)?;
+        if !named.is_empty() {
+            let followed: Vec<_> = gix_odb::alternate::resolve(own, Path::new("/"))
+                .map_err(|error| RepoError::Open(error.to_string()))?
+                .iter()
+                .filter_map(|dir| std::fs::canonicalize(dir).ok())
+                .collect();
+            dirs.retain(|dir| !followed.contains(dir));
+            let missed = named.into_iter().filter(|dir| !followed.contains(dir));
+            dirs.extend(missed);
+        }
         Ok(Stores {
             hash: layout.hash,
-            incoming: layout.incoming.as_ref().map(store),
-            stored: std::iter::once(&layout.objects_dir())
-                .chain(&layout.alternates)
-                .map(store)
+            incoming: layout
+                .incoming
+                .clone()
+                .map(|dir| Store::new(dir, layout.hash)),
+            stored: dirs
+                .into_iter()
+                .map(|dir| Store::new(dir, layout.hash))
                 .collect(),
         })
     }
 
     pub(super) fn incoming_objects(&self, budget: &Budget) -> Result<Vec<Oid>, RepoError> {
-        let Some(store) = &self.incoming else {
-            return Ok(Vec::new());
-        };
-        let open = |why: String| RepoError::Open(format!("{}: {why}", store.dir.display()));
         let mut ids = Vec::new();
-        let entries = std::fs::read_dir(&store.dir).map_err(|error| open(error.to_string()))?;
-        for entry in entries {
-            let entry = entry.map_err(|error| open(error.to_string()))?;
-            let name = entry.file_name();
-            let name = name.as_encoded_bytes();
-            if name.len() == 2 && name.iter().all(u8::is_ascii_hexdigit) {
-                let files =
-                    std::fs::read_dir(entry.path()).map_err(|error| open(error.to_string()))?;
-                for file in files {
-                    let file = file.map_err(|error| open(error.to_string()))?;
-                    let mut hex = name.to_vec();
-                    hex.extend_from_slice(file.file_name().as_encoded_bytes());
-                    if hex.len() == self.hash.len_in_hex()
-                        && let Ok(id) = Oid::from_hex(&hex)
-                    {
-                        budget.take_bytes(hex.len() as u64)?;
-                        ids.push(id);
+        if let Some(store) = &self.incoming {
+            for name in names(store.dir())? {
+                let path = store.dir().join(&name);
+                match name.as_encoded_bytes() {
+                    b"pack" => self.packed_objects(&path, budget, &mut ids)?,
+                    [first, second] if first.is_ascii_hexdigit() && second.is_ascii_hexdigit() => {
+                        self.loose_objects(&path, name.as_encoded_bytes(), budget, &mut ids)?;
                     }
-                }
-            } else if name == b"pack" {
-                let files =
-                    std::fs::read_dir(entry.path()).map_err(|error| open(error.to_string()))?;
-                for file in files {
-                    let path = file.map_err(|error| open(error.to_string()))?.path();
-                    if path.extension().is_some_and(|end| end == "idx") {
-                        let index = gix_pack::index::File::at(&path, self.hash)
-                            .map_err(|error| open(error.to_string()))?;
-                        budget.take_bytes(
-                            u64::from(index.num_objects()) * self.hash.len_in_bytes() as u64,
-                        )?;
-                        ids.extend(index.iter().map(|entry| entry.oid));
-                    }
+                    _ => {}
                 }
             }
         }
@@ -154,6 +79,57 @@ impl Stores {
         ids.dedup();
         Ok(ids)
     }
+
+    /// Objects of one `objects/ab` folder. Files with other names are git's half-written ones.
+    fn loose_objects(
+        &self,
+        dir: &Path,
+        start: &[u8],
+        budget: &Budget,
+        ids: &mut Vec<Oid>,
+    ) -> Result<(), RepoError> {
+        for name in names(dir)? {
+            let hex = [start, name.as_encoded_bytes()].concat();
+            if let Ok(id) = Oid::from_hex(&hex)
+                && id.kind() == self.hash
+            {
+                budget.take_bytes(self.hash.len_in_bytes() as u64)?;
+                ids.push(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Objects of all packs in the folder. Each pack has an index; a multi-pack index lists nothing else.
+    fn packed_objects(
+        &self,
+        dir: &Path,
+        budget: &Budget,
+        ids: &mut Vec<Oid>,
+    ) -> Result<(), RepoError> {
+        for name in names(dir)? {
+            if !name.as_encoded_bytes().ends_with(b".idx") {
+                continue;
+            }
+            let index = gix_pack::index::File::at(dir.join(name), self.hash)
+                .map_err(|error| RepoError::Open(error.to_string()))?;
+            let bytes = u64::from(index.num_objects()) * self.hash.len_in_bytes() as u64;
+            budget.take_bytes(bytes)?;
+            ids.extend(index.iter().map(|entry| entry.oid));
+        }
+        Ok(())
+    }
+}
+
+/// The names in a folder.
+fn names(dir: &Path) -> Result<Vec<OsString>, RepoError> {
+    std::fs::read_dir(dir)
+        .and_then(|entries| {
+            entries
+                .map(|entry| entry.map(|found| found.file_name()))
+                .collect()
+        })
+        .map_err(|error| RepoError::Open(format!("{}: {error}", dir.display())))
 }
 
 /// Reads objects, for one thread.
@@ -162,83 +138,6 @@ pub struct Reader<'r> {
     incoming: Option<View<'r>>,
     stored: Vec<View<'r>>,
     scratch: Cell<Vec<u8>>,
-}
-
-/// One thread's view of one store.
-struct View<'r> {
-    store: &'r Store,
-    handle: OnceCell<HandleArc>,
-    /// All index files could be loaded, so that a miss is a miss.
-    complete: Cell<bool>,
-}
-
-impl<'r> View<'r> {
-    fn new(store: &'r Store) -> Self {
-        View {
-            store,
-            handle: OnceCell::new(),
-            complete: Cell::new(false),
-        }
-    }
-
-    fn handle(&self) -> Result<&HandleArc, RepoError> {
-        if let Some(handle) = self.handle.get() {
-            return Ok(handle);
-        }
-        let mut handle = self.store.open()?.to_cache_arc();
-        handle.refresh_never();
-        Ok(self.handle.get_or_init(|| handle))
-    }
-
-    /// After a miss: the store swallows index files that it cannot load, but what they list is not absent.
-    fn confirm_absence(&self, id: &Oid) -> Result<(), RepoError> {
-        if self.complete.get() {
-            return Ok(());
-        }
-        let metrics = self.handle()?.store_ref().metrics();
-        if metrics.open_reachable_indices < metrics.known_reachable_indices {
-            return Err(RepoError::Corrupt {
-                id: *id,
-                why: "a pack index that may list it cannot be read".into(),
-            });
-        }
-        self.complete.set(true);
-        Ok(())
-    }
-
-    fn header(&self, id: &Oid) -> Result<Option<(Kind, u64)>, RepoError> {
-        match self.handle()?.try_header(id) {
-            Ok(Some(header)) => Ok(Some((header.kind, header.size))),
-            Ok(None) => self.confirm_absence(id).map(|()| None),
-            Err(error) => Err(corrupt(id, &error)),
-        }
-    }
-
-    fn contains(&self, id: &Oid) -> Result<bool, RepoError> {
-        if self.handle()?.exists_without_refresh(id) {
-            return Ok(true);
-        }
-        self.confirm_absence(id).map(|()| false)
-    }
-
-    fn find<'b>(&self, id: &Oid, buffer: &'b mut Vec<u8>) -> Result<Option<Object<'b>>, RepoError> {
-        use gix_object::Find as _;
-        match self.handle()?.try_find(id, buffer) {
-            Ok(Some(found)) => Ok(Some(Object {
-                kind: found.kind,
-                data: found.data,
-            })),
-            Ok(None) => self.confirm_absence(id).map(|()| None),
-            Err(error) => Err(corrupt(id, &error)),
-        }
-    }
-}
-
-fn corrupt(id: &Oid, error: &dyn std::fmt::Display) -> RepoError {
-    RepoError::Corrupt {
-        id: *id,
-        why: error.to_string(),
-    }
 }
 
 impl<'r> Reader<'r> {
@@ -275,7 +174,11 @@ impl<'r> Reader<'r> {
                 None => Err(RepoError::Missing(*id)),
             };
         }
-        Ok(None)
+        // git knows the empty tree without having it.
+        Ok(id.is_empty_tree().then_some(Object {
+            kind: Kind::Tree,
+            data: &[],
+        }))
     }
 
     /// Kind and size of an object, without inflating it; `None` when no store has it.
@@ -285,10 +188,10 @@ impl<'r> Reader<'r> {
                 return Ok(Some(found));
             }
         }
-        Ok(None)
+        Ok(id.is_empty_tree().then_some((Kind::Tree, 0)))
     }
 
-    /// Whether the repository has the object without the quarantine.
+    /// Whether the repository has the object without the quarantine: in its own folder or in an alternate.
     pub fn is_stored(&self, id: &Oid) -> Result<bool, RepoError> {
         for view in &self.stored {
             if view.contains(id)? {
@@ -365,6 +268,9 @@ impl<'r> Reader<'r> {
             };
             self.scratch.set(buffer);
             return parsed;
+        }
+        if id.is_empty_tree() && wanted == Kind::Tree {
+            return parse(&[], self.stores.hash);
         }
         Err(RepoError::Missing(*id))
     }
