@@ -18,4 +18,9 @@ pub mod redact;
 
 pub mod repo;
 
+pub mod verdict;
+
+pub mod ledger;
+pub mod report;
+
 pub mod cli;

@@ -1,0 +1,488 @@
+//! What one line of the ledger holds, and the id by which people name it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::finding::{Confidence, Level};
+use crate::push::{Errand, HostKind, Oid, Pusher, RefName};
+use crate::redact::Quoted;
+use crate::verdict::{ActorKind, Decision, Judged, Verdict};
+
+/// Most findings that one entry lists; `counts` has them all.
+pub(super) const FINDINGS_MAX: usize = 1_000;
+
+/// Names a ledger entry in messages: `7Q4M-2KX9`. Made of the first 40 bits of the entry's hash, so
+/// that everybody who has the line can check it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Id(String);
+
+impl Id {
+    /// The id of the entry with this hash.
+    pub fn of_hash(hash: &[u8; 32]) -> Self {
+        // Crockford's alphabet: no I, L, O, U, which are misread over the telephone.
+        const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+        let bits = hash[..5]
+            .iter()
+            .fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+        let mut text = String::with_capacity(9);
+        for place in (0..8).rev() {
+            let digit = (bits >> (5 * place)) & 31;
+            text.push(char::from(
+                DIGITS[usize::try_from(digit).expect("five bits fit")],
+            ));
+            if place == 4 {
+                text.push('-');
+            }
+        }
+        Id(text)
+    }
+
+    /// Reads an id as a person types it: any case, with or without the hyphen, O for 0, I and L for 1.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut digits = String::with_capacity(9);
+        for letter in text.chars().filter(|letter| *letter != '-') {
+            let letter = match letter.to_ascii_uppercase() {
+                'O' => '0',
+                'I' | 'L' => '1',
+                other => other,
+            };
+            if !letter.is_ascii_alphanumeric() || letter == 'U' || digits.len() == 9 {
+                return None;
+            }
+            digits.push(letter);
+            if digits.len() == 4 {
+                digits.push('-');
+            }
+        }
+        (digits.len() == 9).then_some(Id(digits))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One entry, without the fields that chain it to the others (`seq`, `torn`, `prev`, `hash`, `id`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When, RFC 3339 with milliseconds, UTC.
+    pub time: String,
+    /// What is recorded.
+    #[serde(flatten)]
+    pub event: Event,
+    /// Version of the program that wrote the entry.
+    pub engine: String,
+}
+
+/// What an entry records.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Event {
+    /// A push was judged.
+    Decision(Box<Decided>),
+    /// Input that never became a push: malformed standard input, an unreadable policy.
+    RefusedInput(Refused),
+    /// Refs moved (post-receive).
+    Landed(Landed),
+}
+
+/// A judged push.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decided {
+    /// `accept`, `hold`, `reject`, `unjudged`.
+    pub verdict: String,
+    /// Whether the verdict was enforced.
+    pub enforced: bool,
+    /// `enforce`, `observe`, or `record` for a forge's own bookkeeping.
+    pub mode: String,
+    /// Why the gate could not finish.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unjudged: Option<String>,
+    /// The identity, as the policy names it.
+    pub actor: Option<String>,
+    /// `agent`, `human`, `service`.
+    pub actor_kind: String,
+    /// Owner of the identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The boundary it was judged by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boundary: Option<String>,
+    /// Whom the host authenticated.
+    pub pusher: Account,
+    /// The host.
+    pub host: String,
+    /// Why the host itself pushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errand: Option<String>,
+    /// Names of the repository, most specific first.
+    pub repository: Vec<String>,
+    /// The ref updates.
+    pub updates: Vec<Moved>,
+    /// Totals.
+    pub counts: Counts,
+    /// The first [`FINDINGS_MAX`] findings.
+    pub findings: Vec<Found>,
+    /// SHA-256 of the policy.
+    pub policy: String,
+}
+
+/// The pusher, as the host told it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Account {
+    /// Account name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The host's number for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    /// Mail address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// The host's number of the deploy key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deploy_key: Option<String>,
+    /// Fingerprint of the ssh key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssh_key: Option<String>,
+    /// Principals of the ssh certificate.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ssh_principals: Vec<String>,
+    /// The CI job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ci_task: Option<String>,
+}
+
+/// One ref update.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// The ref, quoted where it is not plain ASCII, cut where it is long.
+    #[serde(rename = "ref")]
+    pub name: String,
+    /// The exact bytes of the ref in hex, when `ref` does not show them as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ref_hex: Option<String>,
+    /// The ref that really moves, when `ref` is a symbolic one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Its value before; `null`: it was not there.
+    pub old: Option<String>,
+    /// Its value after; `null`: it goes away.
+    pub new: Option<String>,
+}
+
+/// Totals of a decision.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Ref updates.
+    pub refs: u64,
+    /// New commits.
+    pub commits: u64,
+    /// Path changes looked at.
+    pub changes: u64,
+    /// Bytes of content looked into.
+    pub bytes: u64,
+    /// Findings, all levels.
+    pub findings: u64,
+    /// Findings of the level `deny`.
+    pub deny: u64,
+    /// Findings of the level `hold`.
+    pub hold: u64,
+    /// Findings of the level `warn`.
+    pub warn: u64,
+}
+
+/// One finding: never the text that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// The rule.
+    pub rule: String,
+    /// `warn`, `hold`, `deny`.
+    pub level: String,
+    /// The ref, quoted.
+    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The commit or tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The path, quoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The exact bytes of the path in hex, when `path` does not show them as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_hex: Option<String>,
+    /// The line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// How sure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<String>,
+    /// Keyed fingerprint of the secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// Length of the secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<usize>,
+    /// The policy line that decided, `policy.yaml:12`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_at: Option<String>,
+}
+
+/// A run that ended before there was a push to judge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Why, in words fit to be shown.
+    pub why: String,
+    /// The host.
+    pub host: String,
+    /// Whom the host authenticated, as far as it is known.
+    pub pusher: Account,
+}
+
+/// Refs that moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Landed {
+    /// The ref updates that were carried out.
+    pub updates: Vec<Moved>,
+    /// The entry that let them pass; `null`: no recent decision covers them.
+    pub decision: Option<String>,
+}
+
+impl Entry {
+    /// The entry for a judged push.
+    pub fn decision(decision: &Decision, now: jiff::Timestamp) -> Self {
+        let count = |level: Level| {
+            let of_level = decision
+                .findings
+                .iter()
+                .filter(|judged| judged.level == level);
+            of_level.count() as u64
+        };
+        let mode = match (decision.enforced, decision.errand) {
+            (true, _) => "enforce",
+            (false, Errand::Bookkeeping) => "record",
+            (false, _) => "observe",
+        };
+        let event = Event::Decision(Box::new(Decided {
+            verdict: verdict_word(decision.verdict).into(),
+            enforced: decision.enforced,
+            mode: mode.into(),
+            unjudged: decision.unjudged.as_ref().map(ToString::to_string),
+            actor: decision.actor.identity.clone(),
+            actor_kind: kind_word(decision.actor.kind).into(),
+            owner: decision.actor.owner.clone(),
+            boundary: decision.actor.boundary.clone(),
+            pusher: Account::of(&decision.pusher),
+            host: host_word(decision.host).into(),
+            errand: errand_word(decision.errand).map(Into::into),
+            repository: decision.repository.clone(),
+            updates: decision
+                .updates
+                .iter()
+                .map(|update| {
+                    let mut moved =
+                        Moved::of(&update.command.name, update.stored, update.command.new);
+                    if update.target != update.command.name {
+                        moved.target = Some(Quoted(update.target.as_bytes()).to_string());
+                    }
+                    moved
+                })
+                .collect(),
+            counts: Counts {
+                refs: decision.updates.len() as u64,
+                commits: decision.commits.len() as u64,
+                changes: decision.work.changes.1,
+                bytes: decision.work.bytes,
+                findings: decision.findings.len() as u64,
+                deny: count(Level::Deny),
+                hold: count(Level::Hold),
+                warn: count(Level::Warn),
+            },
+            findings: decision
+                .findings
+                .iter()
+                .take(FINDINGS_MAX)
+                .map(Found::of)
+                .collect(),
+            policy: decision.policy_digest.clone(),
+        }));
+        Entry::now(event, now)
+    }
+
+    /// The entry for input that never became a push. `why` must be fit to be shown.
+    pub fn refused_input(why: &str, host: HostKind, pusher: &Pusher, now: jiff::Timestamp) -> Self {
+        let refused = Refused {
+            why: why.into(),
+            host: host_word(host).into(),
+            pusher: Account::of(pusher),
+        };
+        Entry::now(Event::RefusedInput(refused), now)
+    }
+
+    /// The entry for refs that moved. [`super::Ledger::covering`] finds the decision.
+    pub fn landed(updates: Vec<Moved>, decision: Option<&Id>, now: jiff::Timestamp) -> Self {
+        let decision = decision.map(|id| id.as_str().to_owned());
+        Entry::now(Event::Landed(Landed { updates, decision }), now)
+    }
+
+    fn now(event: Event, now: jiff::Timestamp) -> Self {
+        Entry {
+            time: format!("{now:.3}"),
+            event,
+            engine: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+}
+
+impl Account {
+    fn of(pusher: &Pusher) -> Self {
+        Account {
+            account: pusher.account.clone(),
+            account_id: pusher.account_id.clone(),
+            email: pusher.email.clone(),
+            deploy_key: pusher.deploy_key.clone(),
+            ssh_key: pusher.ssh_key.clone(),
+            ssh_principals: pusher.ssh_principals.clone(),
+            ci_task: pusher.ci_task.clone(),
+        }
+    }
+
+    /// The most telling field, for one line of a listing.
+    pub fn brief(&self) -> Option<String> {
+        let named = |kind: &str, value: &Option<String>| {
+            value.as_ref().map(|value| format!("{kind} {value}"))
+        };
+        named("deploy key", &self.deploy_key)
+            .or_else(|| named("CI task", &self.ci_task))
+            .or_else(|| named("account", &self.account))
+            .or_else(|| named("ssh key", &self.ssh_key))
+            .or_else(|| {
+                self.ssh_principals
+                    .first()
+                    .map(|p| format!("principal {p}"))
+            })
+    }
+}
+
+impl Moved {
+    /// A ref update with its values before and after.
+    pub fn of(name: &RefName, old: Option<Oid>, new: Option<Oid>) -> Self {
+        let (shown, hex) = shown_and_hex(name.as_bytes());
+        Moved {
+            name: shown,
+            ref_hex: hex,
+            target: None,
+            old: old.map(|id| id.to_string()),
+            new: new.map(|id| id.to_string()),
+        }
+    }
+
+    /// Whether both are the same move of the same ref.
+    pub fn same_move(&self, other: &Moved) -> bool {
+        (&self.name, &self.ref_hex, &self.old, &self.new)
+            == (&other.name, &other.ref_hex, &other.old, &other.new)
+    }
+}
+
+impl Found {
+    fn of(judged: &Judged) -> Self {
+        let finding = &judged.finding;
+        let place = &finding.place;
+        let path = place.path.as_ref().map(|path| shown_and_hex(path));
+        let (path, path_hex) = path.map_or((None, None), |(shown, hex)| (Some(shown), hex));
+        Found {
+            rule: finding.rule.to_string(),
+            level: level_word(judged.level).into(),
+            name: place
+                .ref_name
+                .as_ref()
+                .map(|name| Quoted(name.as_bytes()).to_string()),
+            commit: place.commit.map(|id| id.to_string()),
+            path,
+            path_hex,
+            line: place.span.as_ref().map(|span| span.line),
+            confidence: finding
+                .confidence
+                .map(|confidence| confidence_word(confidence).into()),
+            fingerprint: finding.evidence.as_ref().map(|e| e.fingerprint.to_string()),
+            bytes: finding.evidence.as_ref().map(|e| e.bytes),
+            policy_at: (judged.decided_by.line > 0)
+                .then(|| format!("{}:{}", judged.decided_by.file, judged.decided_by.line)),
+        }
+    }
+}
+
+/// Pushed bytes as they may be shown, and in hex where that does not tell them exactly.
+pub(crate) fn shown_and_hex(bytes: &[u8]) -> (String, Option<String>) {
+    let shown = Quoted(bytes).to_string();
+    let exact = shown.as_bytes() == bytes;
+    let hex = (!exact).then(|| data_encoding::HEXLOWER.encode(bytes));
+    (shown, hex)
+}
+
+/// The word for a verdict in every machine-readable text.
+pub(crate) fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accept => "accept",
+        Verdict::Hold => "hold",
+        Verdict::Reject => "reject",
+        Verdict::Unjudged => "unjudged",
+    }
+}
+
+/// The word for a level.
+pub(crate) fn level_word(level: Level) -> &'static str {
+    match level {
+        Level::Off => "off",
+        Level::Warn => "warn",
+        Level::Hold => "hold",
+        Level::Deny => "deny",
+    }
+}
+
+/// The word for a confidence.
+pub(crate) fn confidence_word(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::Possible => "possible",
+        Confidence::Likely => "likely",
+        Confidence::Certain => "certain",
+    }
+}
+
+/// The word for a kind of identity.
+pub(crate) fn kind_word(kind: ActorKind) -> &'static str {
+    match kind {
+        ActorKind::Agent => "agent",
+        ActorKind::Human => "human",
+        ActorKind::Service => "service",
+    }
+}
+
+fn host_word(host: HostKind) -> &'static str {
+    match host {
+        HostKind::Plain => "plain",
+        HostKind::Gitea => "gitea",
+        HostKind::Gitlab => "gitlab",
+        HostKind::Gitolite => "gitolite",
+        HostKind::Http => "http",
+        HostKind::Local => "local",
+    }
+}
+
+fn errand_word(errand: Errand) -> Option<&'static str> {
+    match errand {
+        Errand::None => None,
+        Errand::Merge => Some("merge"),
+        Errand::Web => Some("web"),
+        Errand::Bookkeeping => Some("bookkeeping"),
+    }
+}

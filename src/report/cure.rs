@@ -1,0 +1,390 @@
+//! What the pusher can do: sentences for people, commands that can be pasted, argument arrays for agents.
+
+use bstr::BString;
+
+use super::refs::updates_of;
+use super::rewrite;
+use super::words::{argv, counted, quoted};
+use crate::budget::Resource;
+use crate::finding::{Finding, Level, Part};
+use crate::ledger::Id;
+use crate::push::Oid;
+use crate::verdict::{Decision, Judged, Unjudged, Verdict};
+
+/// Most commands of one kind that are written out.
+pub(super) const COMMANDS_MAX: usize = 5;
+
+/// One line of advice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Line {
+    /// A sentence.
+    Say(String),
+    /// A sentence that starts another way to the same end: its commands are not for the agent's steps.
+    Or(String),
+    /// A remark between commands.
+    Note(String),
+    /// A command, and the remark that stands for it where it cannot be shown.
+    Run {
+        /// Its arguments, the program first.
+        argv: Vec<BString>,
+        /// What to say when an argument has bytes that a text may not show.
+        otherwise: String,
+    },
+}
+
+impl Line {
+    /// A command that can always be shown.
+    pub(super) fn run<const N: usize>(arguments: [&str; N]) -> Self {
+        Line::Run {
+            argv: argv(arguments),
+            otherwise: "(the command has bytes that cannot be shown)".into(),
+        }
+    }
+}
+
+/// When the same intent may be pushed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Retry {
+    /// After the fix.
+    AfterFix,
+    /// Unchanged, later: time or a person must act.
+    Later,
+    /// Not at all under this policy.
+    Never,
+}
+
+/// What one finding asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    Elsewhere,
+    Force,
+    Delete,
+    Stale,
+    Symref,
+    Path,
+    Content,
+    Message,
+    Author,
+    Merge,
+    Split,
+    OneRefAtATime,
+    Rebuild,
+    Unreferenced,
+    Unrelated,
+    Identity,
+    Tag,
+}
+
+impl Family {
+    /// By rule where the rule says what to do, else by the place.
+    pub(super) fn of(finding: &Finding) -> Self {
+        let part = finding.place.part;
+        let (family, name) = finding.rule.split_once('/').unwrap_or((&finding.rule, ""));
+        match (family, name, part) {
+            (_, _, Part::Tag | Part::Tagger | Part::TagMessage) => Family::Tag,
+            ("ref", "force", _) => Family::Force,
+            ("ref", "delete", _) => Family::Delete,
+            ("ref", "old-mismatch", _) => Family::Stale,
+            ("ref", "symref", _) => Family::Symref,
+            ("merge", ..) => Family::Merge,
+            ("limit", "refs", _) => Family::OneRefAtATime,
+            ("limit", "file-bytes", _) => Family::Content,
+            ("limit", ..) => Family::Split,
+            ("object", "unreferenced", _) => Family::Unreferenced,
+            ("history", ..) => Family::Unrelated,
+            (_, _, Part::Author | Part::Committer) => Family::Author,
+            ("identity", "author-mismatch" | "committer-mismatch", _) => Family::Author,
+            ("identity", ..) => Family::Identity,
+            (_, _, Part::Ref) => Family::Elsewhere,
+            (_, _, Part::Path) => Family::Path,
+            (_, _, Part::Content | Part::SymlinkTarget) => Family::Content,
+            (_, _, Part::Message) => Family::Message,
+            (_, _, Part::Commit | Part::Header) => Family::Rebuild,
+        }
+    }
+
+    fn needs_new_commits(self) -> bool {
+        matches!(
+            self,
+            Family::Path
+                | Family::Content
+                | Family::Message
+                | Family::Author
+                | Family::Merge
+                | Family::Rebuild
+        )
+    }
+
+    /// The word for `fix` in the document.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Family::Elsewhere => "push_to_allowed_ref",
+            Family::Force => "merge_or_new_ref",
+            Family::Delete | Family::Symref => "leave_ref",
+            Family::Stale => "fetch_first",
+            Family::Path => "restore_path",
+            Family::Content => "remove_from_commit",
+            Family::Message => "change_message",
+            Family::Author => "change_author",
+            Family::Merge => "redo_merge",
+            Family::Split => "split_push",
+            Family::OneRefAtATime => "one_ref_at_a_time",
+            Family::Rebuild => "rebuild_commit",
+            Family::Unreferenced => "plain_push",
+            Family::Unrelated => "rebase_onto_history",
+            Family::Identity => "ask_policy_admin",
+            Family::Tag => "remake_tag",
+        }
+    }
+}
+
+/// Everything that is advised about one decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cure {
+    /// In order.
+    pub(super) lines: Vec<Line>,
+    /// `rewrite`, `push`, …: what the steps amount to.
+    pub(super) kind: Option<&'static str>,
+    /// What a rewrite starts from.
+    pub(super) base: Option<Oid>,
+    /// Commits at fault, oldest first.
+    pub(super) commits: Vec<Oid>,
+    /// `None`: nothing was refused.
+    pub(super) retry: Option<Retry>,
+    /// What only a person can do.
+    pub(super) needs_human: Vec<&'static str>,
+    /// What does not help.
+    pub(super) not_a_fix: Vec<&'static str>,
+}
+
+impl Cure {
+    /// The advice for `decision`; `findings` are its findings in the order of showing.
+    pub(super) fn of(decision: &Decision, findings: &[&Judged], id: Option<&Id>) -> Self {
+        let mut cure = Cure {
+            lines: Vec::new(),
+            kind: None,
+            base: None,
+            commits: Vec::new(),
+            retry: None,
+            needs_human: Vec::new(),
+            not_a_fix: Vec::new(),
+        };
+        match decision.verdict {
+            Verdict::Accept => {}
+            Verdict::Unjudged => cure.unjudged(decision, id),
+            Verdict::Hold => {
+                cure.approval(decision, id);
+                cure.mend(decision, &at_level(findings, Level::Hold));
+                cure.retry = Some(Retry::Later);
+            }
+            Verdict::Reject => {
+                cure.retry = Some(Retry::AfterFix);
+                cure.mend(decision, &at_level(findings, Level::Deny));
+                let held = at_level(findings, Level::Hold).len();
+                if held > 0 {
+                    cure.needs("approval");
+                    let text = format!(
+                        "{} will still need a person's approval then.",
+                        counted(held, "finding")
+                    );
+                    cure.say(text);
+                }
+            }
+        }
+        if decision.verdict != Verdict::Accept {
+            cure.revoke(decision, findings);
+        }
+        cure
+    }
+
+    pub(super) fn say(&mut self, text: impl Into<String>) {
+        self.lines.push(Line::Say(text.into()));
+    }
+
+    fn needs(&mut self, what: &'static str) {
+        if !self.needs_human.contains(&what) {
+            self.needs_human.push(what);
+        }
+    }
+
+    pub(super) fn is(&mut self, kind: &'static str) {
+        self.kind.get_or_insert(kind);
+    }
+
+    pub(super) fn never(&mut self) {
+        self.retry = Some(Retry::Never);
+        self.needs("policy_admin");
+    }
+
+    fn approval(&mut self, decision: &Decision, id: Option<&Id>) {
+        self.needs("approval");
+        let whom = match &decision.actor.owner {
+            Some(owner) => owner.clone(),
+            None => "a person who may approve".into(),
+        };
+        let what = match id {
+            Some(id) => format!("decision {id}"),
+            None => "this push".into(),
+        };
+        self.say(format!(
+            "A human approval is needed. Ask {whom} to approve {what}, then push the same commits again, unchanged."
+        ));
+        self.lines
+            .push(Line::Or("Or leave the held change out:".into()));
+    }
+
+    fn revoke(&mut self, decision: &Decision, findings: &[&Judged]) {
+        let secret = |judged: &&&Judged| {
+            judged.level > Level::Warn && judged.finding.rule.starts_with("secret/")
+        };
+        if findings.iter().filter(secret).count() == 0 || decision.advisory {
+            return;
+        }
+        self.needs("revoke_credential");
+        self.say("The secret has reached this server. A person must revoke it; removing it from the commits is not enough.");
+    }
+
+    fn mend(&mut self, decision: &Decision, faults: &[&Judged]) {
+        let of = |family: Family| -> Vec<&Judged> {
+            let same = |judged: &&Judged| Family::of(&judged.finding) == family;
+            faults.iter().copied().filter(same).collect()
+        };
+        self.identity(&of(Family::Identity), decision);
+        let rewriting: Vec<&Judged> = faults
+            .iter()
+            .copied()
+            .filter(|judged| Family::of(&judged.finding).needs_new_commits())
+            .collect();
+        if !rewriting.is_empty() {
+            self.is("rewrite");
+            rewrite::advise(self, decision, &rewriting);
+        }
+        self.tags(&of(Family::Tag), decision);
+        self.unrelated(&of(Family::Unrelated));
+        if !of(Family::Unreferenced).is_empty() {
+            self.is("push");
+            self.say("The push carried objects that no ref update needs. Push again with an ordinary git client.");
+        }
+        self.stale(&of(Family::Stale), decision);
+        self.force(&of(Family::Force), decision);
+        self.elsewhere(&of(Family::Elsewhere), decision);
+        self.kept(&of(Family::Delete), "deleted");
+        self.kept(&of(Family::Symref), "moved through a symbolic ref");
+        self.split(&of(Family::Split), decision, !rewriting.is_empty());
+        self.one_ref_at_a_time(&of(Family::OneRefAtATime), decision);
+
+        let families: Vec<Family> = faults.iter().map(|j| Family::of(&j.finding)).collect();
+        let has = |wanted: &[Family]| families.iter().any(|family| wanted.contains(family));
+        if !rewriting.is_empty() {
+            self.not_a_fix.push("later_commit");
+        }
+        if has(&[Family::Content, Family::Message, Family::Split]) {
+            self.not_a_fix.push("encode_or_split");
+        }
+        if has(&[Family::Split, Family::OneRefAtATime]) {
+            self.not_a_fix.retain(|what| *what != "encode_or_split");
+        }
+        if !has(&[Family::Elsewhere, Family::Force]) {
+            self.not_a_fix.push("other_ref");
+        }
+        self.not_a_fix.push("skip_option");
+    }
+
+    fn identity(&mut self, faults: &[&Judged], decision: &Decision) {
+        if faults.is_empty() {
+            return;
+        }
+        self.is("ask");
+        self.never();
+        if faults
+            .iter()
+            .any(|judged| judged.finding.rule == "identity/not-yet-valid")
+        {
+            self.retry = Some(Retry::Later);
+        }
+        let whom = match &decision.actor.owner {
+            Some(owner) => format!("{owner} or an admin of this server"),
+            None => "an admin of this server".into(),
+        };
+        self.say(format!(
+            "No change to the commits helps: the policy must allow this pusher. Ask {whom}."
+        ));
+    }
+
+    fn tags(&mut self, faults: &[&Judged], decision: &Decision) {
+        for update in updates_of(decision, faults).into_iter().take(COMMANDS_MAX) {
+            self.is("retag");
+            let name = update.command.name.as_bytes();
+            let Some(tag) = name.strip_prefix(b"refs/tags/") else {
+                self.say(format!("Make the tag object of {} again.", quoted(name)));
+                continue;
+            };
+            self.say(
+                "Make the tag again, with a clean message and an allowed tagger, then push it:",
+            );
+            if let Some((user, mail)) = rewrite::author(decision) {
+                self.lines
+                    .push(Line::run(["git", "config", "user.name", &user]));
+                self.lines
+                    .push(Line::run(["git", "config", "user.email", &mail]));
+            }
+            let mut target = BString::from(tag);
+            target.extend_from_slice(b"^{}");
+            let mut command = argv(["git", "tag", "-f", "-a"]);
+            command.extend([BString::from(tag), target]);
+            self.lines.push(Line::Run {
+                argv: command,
+                otherwise: format!("tag {} again", quoted(tag)),
+            });
+        }
+    }
+
+    fn unrelated(&mut self, faults: &[&Judged]) {
+        if faults.is_empty() {
+            return;
+        }
+        self.is("rewrite");
+        self.say("The commits start a history of their own. Put them on top of the history of the repository, then push again:");
+        self.lines.push(Line::run(["git", "fetch", "origin"]));
+        self.lines.push(Line::run([
+            "git",
+            "rebase",
+            "--root",
+            "--onto",
+            "origin/HEAD",
+        ]));
+    }
+
+    fn unjudged(&mut self, decision: &Decision, id: Option<&Id>) {
+        self.not_a_fix.push("skip_option");
+        let whom = match id {
+            Some(id) => format!("give id {id} to an admin"),
+            None => "tell an admin".into(),
+        };
+        let (retry, what) = match &decision.unjudged {
+            Some(Unjudged::Exhausted(bound)) => match bound.resource {
+                Resource::Time | Resource::Bytes | Resource::Commits | Resource::Changes => {
+                    (Retry::AfterFix, "Push fewer commits at once")
+                }
+                Resource::Refs => (Retry::AfterFix, "Push fewer refs at once"),
+                Resource::TreeDepth => (Retry::AfterFix, "Push folders that are less deep"),
+                Resource::ObjectBytes => {
+                    (Retry::AfterFix, "Push smaller commits, tags and folders")
+                }
+            },
+            _ => (Retry::Later, "Try again later"),
+        };
+        self.retry = Some(retry);
+        if retry == Retry::AfterFix {
+            self.is("split");
+        } else {
+            self.needs("server_admin");
+        }
+        self.say(format!("{what}, or {whom}."));
+    }
+}
+
+fn at_level<'a>(findings: &[&'a Judged], level: Level) -> Vec<&'a Judged> {
+    let same = |judged: &&Judged| judged.level == level;
+    findings.iter().copied().filter(same).collect()
+}

@@ -1,0 +1,448 @@
+//! Advice for commits at fault: how to make them again without what was found.
+//!
+//! The commands work at each stop of a rebase as they do on a branch: `HEAD~1` is the commit before, as it was
+//! mended already.
+
+use std::collections::{HashMap, HashSet};
+
+use bstr::{BString, ByteSlice as _};
+
+use super::cure::{Cure, Family, Line};
+use super::words::{argv, is_magic, listed, quoted, short};
+use crate::finding::PathOp;
+use crate::push::{Oid, RefName};
+use crate::verdict::{CommitBrief, Decision, Judged};
+
+/// Most paths in one command, most commits marked by one.
+const LISTED_MAX: usize = 20;
+
+/// Most commits at which the steps are written out.
+const STOPS_MAX: usize = 5;
+
+/// One commit and what is wrong with it.
+struct Fault<'a> {
+    commit: &'a CommitBrief,
+    findings: Vec<&'a Judged>,
+}
+
+impl Fault<'_> {
+    fn has(&self, wanted: Family) -> bool {
+        self.findings
+            .iter()
+            .any(|judged| Family::of(&judged.finding) == wanted)
+    }
+
+    /// A merge whose content is wrong. Its authors and message can be amended like those of any other.
+    fn is_bad_merge(&self) -> bool {
+        self.commit.parents.len() > 1
+            && (self.has(Family::Merge) || self.has(Family::Path) || self.has(Family::Content))
+    }
+}
+
+/// Adds the advice for `findings`, all of which need new commits.
+pub(super) fn advise(cure: &mut Cure, decision: &Decision, findings: &[&Judged]) {
+    let order: HashMap<Oid, usize> = decision
+        .commits
+        .iter()
+        .enumerate()
+        .map(|(index, commit)| (commit.id, index))
+        .collect();
+    let mut by_ref: Vec<(Option<&RefName>, Vec<&Judged>)> = Vec::new();
+    let mut netto = Vec::new();
+    for judged in findings {
+        let place = &judged.finding.place;
+        if place.commit.is_none_or(|id| !order.contains_key(&id)) {
+            netto.push(*judged);
+            continue;
+        }
+        match by_ref
+            .iter_mut()
+            .find(|(name, _)| *name == place.ref_name.as_ref())
+        {
+            Some((_, of_ref)) => of_ref.push(judged),
+            None => by_ref.push((place.ref_name.as_ref(), vec![judged])),
+        }
+    }
+    if !by_ref.is_empty() {
+        cure.lines.push(Line::Say(
+            "Every commit of a push is judged: a later commit that takes it back is not enough. Change the commits, then push again:".into(),
+        ));
+    }
+    let several = by_ref.len() > 1;
+    for (name, of_ref) in by_ref {
+        if let (true, Some(name)) = (several, name) {
+            let text = format!("on your branch for {}:", quoted(name.as_bytes()));
+            cure.lines.push(Line::Note(text));
+        }
+        let faults = faults(decision, &of_ref, &order);
+        cure.commits
+            .extend(faults.iter().map(|fault| fault.commit.id));
+        of_branch(cure, decision, name, &faults);
+    }
+    net_effect(cure, decision, &netto);
+}
+
+fn faults<'a>(
+    decision: &'a Decision,
+    findings: &[&'a Judged],
+    order: &HashMap<Oid, usize>,
+) -> Vec<Fault<'a>> {
+    let mut by_commit: HashMap<usize, Vec<&Judged>> = HashMap::new();
+    for judged in findings {
+        let place = &judged.finding.place;
+        let ids: HashSet<&Oid> = place.commit.iter().chain(&place.also_in).collect();
+        for index in ids.into_iter().filter_map(|id| order.get(id)) {
+            by_commit.entry(*index).or_default().push(judged);
+        }
+    }
+    let mut faults: Vec<(usize, Vec<&Judged>)> = by_commit.into_iter().collect();
+    faults.sort_by_key(|(index, _)| *index);
+    let fault = |(index, findings)| Fault {
+        commit: &decision.commits[index],
+        findings,
+    };
+    faults.into_iter().map(fault).collect()
+}
+
+fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, faults: &[Fault<'_>]) {
+    let tip = decision
+        .updates
+        .iter()
+        .find(|update| name.is_none_or(|name| *name == update.command.name))
+        .and_then(|update| update.command.new);
+    let only_authors = faults.iter().all(|fault| {
+        let is_author = |judged: &&Judged| Family::of(&judged.finding) == Family::Author;
+        fault.findings.iter().all(is_author)
+    });
+    if faults.iter().any(|fault| fault.has(Family::Author)) {
+        configure_author(cure, decision);
+    }
+    if let [only] = faults
+        && Some(only.commit.id) == tip
+    {
+        cure.base = only.commit.parents.first().copied();
+        if only.is_bad_merge() {
+            redo_merge(cure, only.commit);
+        } else {
+            at_commit(cure, only);
+        }
+        return;
+    }
+    let base = base(decision, faults);
+    cure.base = base;
+    let base_text = base.map_or_else(|| "--root".into(), |id| short(&id));
+    let merges = decision
+        .commits
+        .iter()
+        .any(|commit| commit.parents.len() > 1);
+    if only_authors {
+        let exec = "git commit --amend --no-edit --allow-empty --reset-author";
+        cure.lines.push(Line::run([
+            "git", "rebase", "-r", &base_text, "--exec", exec,
+        ]));
+        return;
+    }
+    let (redone, stops): (Vec<&Fault<'_>>, Vec<&Fault<'_>>) =
+        faults.iter().partition(|fault| fault.is_bad_merge());
+    let mut command = Vec::new();
+    if !stops.is_empty() {
+        let marks: Vec<String> = stops
+            .iter()
+            .take(LISTED_MAX)
+            .map(|fault| fault.commit.id.to_string()[..7].to_owned())
+            .collect();
+        // git writes `pick <id> <subject>` lines; the editor marks those at which it shall stop.
+        let script = format!("s/^(p|pick) ({})/edit \\2/", marks.join("|"));
+        let editor = format!("GIT_SEQUENCE_EDITOR=sed -i.bak -E \"{script}\"");
+        command.extend([BString::from("env"), BString::from(editor)]);
+    }
+    command.extend(argv(["git", "rebase"]));
+    if merges {
+        command.push("-r".into());
+    }
+    if !redone.is_empty() {
+        // Without it git takes over a merge whose parents did not change, as it is.
+        command.push("--no-ff".into());
+    }
+    if !stops.is_empty() {
+        command.push("-i".into());
+    }
+    command.push(base_text.into());
+    cure.lines.push(Line::Run {
+        argv: command,
+        otherwise: "rebase, and stop at each commit at fault".into(),
+    });
+    for fault in &redone {
+        let text = format!("this makes the merge {} again", short(&fault.commit.id));
+        cure.lines.push(Line::Note(text));
+    }
+    for fault in stops.iter().take(STOPS_MAX) {
+        let text = format!("when git stops at {}:", short(&fault.commit.id));
+        cure.lines.push(Line::Note(text));
+        at_commit(cure, fault);
+        cure.lines.push(Line::run(["git", "rebase", "--continue"]));
+    }
+    if stops.len() > STOPS_MAX {
+        let text = format!("and so on: {} commits are at fault", stops.len());
+        cure.lines.push(Line::Note(text));
+    }
+}
+
+/// The commit that a rebase must start from to pass through every fault. `None`: it starts at the root.
+fn base(decision: &Decision, faults: &[Fault<'_>]) -> Option<Oid> {
+    let wanted: Vec<Oid> = faults.iter().map(|fault| fault.commit.id).collect();
+    let reaches_all = |start: &CommitBrief| {
+        let mut above = HashSet::from([start.id]);
+        // Parents come before children: one pass marks everything above the start.
+        for commit in &decision.commits {
+            if commit.parents.iter().any(|parent| above.contains(parent)) {
+                above.insert(commit.id);
+            }
+        }
+        wanted.iter().all(|id| above.contains(id))
+    };
+    let oldest = faults.first().map(|fault| fault.commit);
+    let start = oldest
+        .filter(|commit| reaches_all(commit))
+        .or_else(|| decision.commits.iter().find(|commit| reaches_all(commit)));
+    match start {
+        Some(commit) => commit.parents.first().copied(),
+        // Faults on lines that never met: from where the push left known history.
+        None => {
+            let new: HashSet<Oid> = decision.commits.iter().map(|commit| commit.id).collect();
+            let known = |commit: &CommitBrief| {
+                commit
+                    .parents
+                    .first()
+                    .copied()
+                    .filter(|parent| !new.contains(parent))
+            };
+            decision
+                .commits
+                .iter()
+                .find_map(known)
+                .or(decision.rewrite_base)
+        }
+    }
+}
+
+fn redo_merge(cure: &mut Cure, merge: &CommitBrief) {
+    let Some((first, others)) = merge.parents.split_first() else {
+        return;
+    };
+    cure.lines.push(Line::Note(
+        "make the merge again, and leave git's result as it is".into(),
+    ));
+    let first = short(first);
+    cure.lines
+        .push(Line::run(["git", "reset", "--keep", &first]));
+    let mut command = argv(["git", "merge", "--no-ff", "--no-edit"]);
+    command.extend(others.iter().map(|id| BString::from(short(id))));
+    cure.lines.push(Line::Run {
+        argv: command,
+        otherwise: "merge again".into(),
+    });
+}
+
+fn configure_author(cure: &mut Cure, decision: &Decision) {
+    match author(decision) {
+        Some((user, mail)) => {
+            cure.lines
+                .push(Line::run(["git", "config", "user.name", &user]));
+            cure.lines
+                .push(Line::run(["git", "config", "user.email", &mail]));
+            cure.lines.push(Line::Note(
+                "GIT_AUTHOR_* and GIT_COMMITTER_* must not be set: they win".into(),
+            ));
+        }
+        None => {
+            let listed_authors: Vec<String> = decision
+                .allowed_authors
+                .iter()
+                .take(3)
+                .map(quoted)
+                .collect();
+            let text = match listed_authors.is_empty() {
+                true => "set user.name and user.email to an author that is allowed".into(),
+                false => format!(
+                    "set user.name and user.email so that they fit {}",
+                    listed(&listed_authors)
+                ),
+            };
+            cure.lines.push(Line::Note(text));
+        }
+    }
+}
+
+/// The first allowed author that is no pattern, as name and mail.
+pub(super) fn author(decision: &Decision) -> Option<(String, String)> {
+    let plain = |author: &&String| !author.contains(['*', '?', '[', '{']);
+    let (name, mail) = decision
+        .allowed_authors
+        .iter()
+        .find(plain)?
+        .split_once('<')?;
+    let (name, mail) = (name.trim(), mail.trim_end().strip_suffix('>')?);
+    (!name.is_empty() && !mail.is_empty()).then(|| (name.to_owned(), mail.to_owned()))
+}
+
+/// Puts right the commit at which the working tree stands.
+fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
+    let is_root = fault.commit.parents.is_empty();
+    let mut back = Vec::new();
+    let mut out = Vec::new();
+    let mut either = Vec::new();
+    let mut seen = HashSet::new();
+    for judged in &fault.findings {
+        let finding = &judged.finding;
+        let (Some(path), Family::Path | Family::Merge) = (&finding.place.path, Family::of(finding))
+        else {
+            continue;
+        };
+        if seen.insert(path) {
+            match finding.op {
+                Some(PathOp::Add) => out.push(path),
+                _ if is_root => out.push(path),
+                Some(PathOp::Modify | PathOp::Delete | PathOp::Mode) => back.push(path),
+                Some(PathOp::Symlink | PathOp::Submodule) | None => either.push(path),
+            }
+        }
+    }
+    let changed_paths = !seen.is_empty();
+    with_paths(cure, &["checkout", "HEAD~1"], &back, "put back");
+    with_paths(
+        cure,
+        &["rm", "--cached", "-q"],
+        &out,
+        "take out of the commit",
+    );
+    with_paths(
+        cure,
+        &["restore", "-s", "HEAD~1", "-S", "-W"],
+        &either,
+        "put back, or take out,",
+    );
+    let mut mended = HashSet::new();
+    for judged in &fault.findings {
+        let finding = &judged.finding;
+        let (Some(path), Family::Content) = (&finding.place.path, Family::of(finding)) else {
+            continue;
+        };
+        let span = finding.place.span.as_ref();
+        let line = span.map_or_else(String::new, |span| format!(", line {}", span.line));
+        let shown = quoted(path);
+        let text = match finding.rule.split('/').next() {
+            Some("secret") => format!("remove the value from {shown}{line}"),
+            Some("unicode") => {
+                let column =
+                    span.map_or_else(String::new, |span| format!(", column {}", span.column));
+                format!("remove the characters from {shown}{line}{column}")
+            }
+            Some("limit") => format!("make {shown} smaller"),
+            _ => format!("mend {shown}{line}"),
+        };
+        cure.lines.push(Line::Note(text));
+        mended.insert(path);
+    }
+    let mut mended: Vec<&BString> = mended.into_iter().collect();
+    mended.sort();
+    with_paths(cure, &["add"], &mended, "add");
+    let message = fault.has(Family::Message);
+    if message {
+        cure.lines.push(Line::Note(
+            "write a clean message when git asks for it".into(),
+        ));
+    }
+    let mut amend = argv(["git", "commit", "--amend"]);
+    if !message {
+        amend.push("--no-edit".into());
+    }
+    if changed_paths {
+        // Without the change the commit may have nothing left.
+        amend.push("--allow-empty".into());
+    }
+    if fault.has(Family::Author) {
+        amend.push("--reset-author".into());
+    }
+    cure.lines.push(Line::Run {
+        argv: amend,
+        otherwise: "amend the commit".into(),
+    });
+}
+
+/// One command for the paths that a text may show, one remark for each of the others.
+fn with_paths(cure: &mut Cure, git: &[&str], paths: &[&BString], what: &str) {
+    let is_odd = |path: &&&BString| !path.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    let (odd, usual): (Vec<&BString>, Vec<&BString>) =
+        paths.iter().copied().partition(|path| is_odd(&path));
+    let groups = usual
+        .chunks(LISTED_MAX)
+        .map(<[_]>::to_vec)
+        .chain(odd.iter().map(|path| vec![*path]));
+    for group in groups.take(LISTED_MAX) {
+        let mut command = argv(["git"]);
+        if group.iter().any(|path| is_magic(path.as_bstr())) {
+            command.push("--literal-pathspecs".into());
+        }
+        command.extend(git.iter().map(|argument| BString::from(*argument)));
+        command.push("--".into());
+        command.extend(group.iter().map(|path| (*path).clone()));
+        let shown: Vec<String> = group.iter().take(3).map(quoted).collect();
+        cure.lines.push(Line::Run {
+            argv: command,
+            otherwise: format!("{what} {}", listed(&shown)),
+        });
+    }
+}
+
+/// Findings that no single new commit caused: what the push as a whole does to the ref.
+fn net_effect(cure: &mut Cure, decision: &Decision, findings: &[&Judged]) {
+    if findings.is_empty() {
+        return;
+    }
+    cure.lines.push(Line::Say(
+        "The push as a whole changes what it may not. Put these paths back to what the server has:"
+            .into(),
+    ));
+    let mut unknown = Vec::new();
+    for update in &decision.updates {
+        let of_update = |judged: &&&Judged| {
+            judged
+                .finding
+                .place
+                .ref_name
+                .as_ref()
+                .is_none_or(|name| *name == update.command.name)
+        };
+        let paths: Vec<&BString> = findings
+            .iter()
+            .filter(of_update)
+            .filter_map(|judged| judged.finding.place.path.as_ref())
+            .collect();
+        match (update.stored, paths.is_empty()) {
+            (Some(stored), false) => {
+                let stored = short(&stored);
+                with_paths(
+                    cure,
+                    &["restore", "-s", &stored, "-S", "-W"],
+                    &paths,
+                    "put back, or take out,",
+                );
+                cure.lines.push(Line::run([
+                    "git",
+                    "commit",
+                    "--amend",
+                    "--no-edit",
+                    "--allow-empty",
+                ]));
+            }
+            (None, false) => unknown.extend(paths),
+            (_, true) => {}
+        }
+    }
+    let unknown: Vec<String> = unknown.into_iter().take(5).map(quoted).collect();
+    if !unknown.is_empty() {
+        cure.lines
+            .push(Line::Note(format!("put back {}", listed(&unknown))));
+    }
+}
