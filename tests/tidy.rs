@@ -1,0 +1,181 @@
+//! The shape of the repository, kept by reading it: floors, names, sizes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The floors of `src/lib.rs`, lowest first. `lib.rs` and `main.rs` stand above all.
+const FLOORS: &[&[&str]] = &[
+    &["push", "finding", "redact", "budget"],
+    &["policy", "repo", "identity"],
+    &["host"],
+    &["scan", "check"],
+    &["grant", "verdict", "gate"],
+    &["report", "ledger", "audit", "cli"],
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file below a folder of the repository, without what is built or belongs to git.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap();
+        if name == "target" || name == ".git" || path.is_symlink() {
+            continue;
+        }
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn sources() -> Vec<PathBuf> {
+    let is_rust = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rs");
+    files(&root().join("src"))
+        .into_iter()
+        .filter(is_rust)
+        .collect()
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap().display().to_string()
+}
+
+/// The top module that a source file belongs to.
+fn module_of(path: &Path) -> String {
+    let inside = path.strip_prefix(root().join("src")).unwrap();
+    let first = inside.iter().next().unwrap();
+    Path::new(first)
+        .file_stem()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn floor_of(module: &str) -> Option<usize> {
+    FLOORS.iter().position(|floor| floor.contains(&module))
+}
+
+/// The code of a file without its tests, which may look anywhere.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let end = text.find("#[cfg(test)]\nmod ").unwrap_or(text.len());
+    text[..end].to_owned()
+}
+
+/// What a line names of the crate: `crate::a::b` gives `a` and `b`; of a list after `crate::a::` each entry.
+fn named(line: &str) -> Vec<(String, String)> {
+    let word = |text: &str| -> String {
+        text.chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .collect()
+    };
+    let mut found = Vec::new();
+    for (start, _) in line.match_indices("crate::") {
+        let rest = &line[start + "crate::".len()..];
+        let module = word(rest);
+        let below = rest[module.len()..].strip_prefix("::").unwrap_or_default();
+        match below.strip_prefix('{') {
+            Some(list) => {
+                let list = list.split('}').next().unwrap_or_default();
+                found.extend(list.split(", ").map(|item| (module.clone(), word(item))));
+            }
+            None => found.push((module, word(below))),
+        }
+    }
+    found
+}
+
+#[test]
+fn imports_go_down() {
+    let mut wrong = Vec::new();
+    for path in sources() {
+        let module = module_of(&path);
+        if matches!(&*module, "lib" | "main") || path.ends_with("tests.rs") {
+            continue;
+        }
+        let own = floor_of(&module).unwrap_or_else(|| panic!("{module} has no floor"));
+        for line in code(&path)
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+        {
+            for (other, item) in named(line) {
+                let Some(floor) = floor_of(&other) else {
+                    continue;
+                };
+                let inner = root().join("src").join(&other).join(&item);
+                let is_inner =
+                    !item.is_empty() && (inner.is_dir() || inner.with_extension("rs").is_file());
+                if floor > own || (other != module && is_inner) {
+                    wrong.push(format!("{}: {}", shown(&path), line.trim()));
+                }
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "imports that go up, or past a mod.rs:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn no_module_is_a_drawer() {
+    for path in files(root()) {
+        let stem = path.file_stem().unwrap().to_string_lossy().to_lowercase();
+        let folder = path
+            .parent()
+            .unwrap()
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .to_lowercase();
+        for name in ["util", "utils", "common", "helper", "helpers", "misc"] {
+            assert!(
+                stem != name && folder != name,
+                "{} says nothing by its name",
+                shown(&path)
+            );
+        }
+    }
+}
+
+#[test]
+fn no_source_file_is_long() {
+    for path in sources() {
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        assert!(
+            lines <= 600,
+            "{} has {lines} lines: split it by meaning",
+            shown(&path)
+        );
+    }
+}
+
+/// The repository builds and reads the same on every machine.
+#[test]
+fn no_path_of_one_machine() {
+    let here = root().to_string_lossy().into_owned();
+    let places = [here, ["/wo", "rk/"].concat(), ["/ro", "ot/"].concat()];
+    for path in files(root()) {
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
+        for place in &places {
+            let line = text.lines().position(|line| line.contains(place.as_str()));
+            assert!(
+                line.is_none(),
+                "{}:{}: {place}",
+                shown(&path),
+                line.unwrap_or_default() + 1
+            );
+        }
+    }
+}
