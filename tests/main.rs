@@ -2,4 +2,6 @@
 //!
 //! `world` builds throw-away servers; `cases` reads the pushes that stand as data in `testdata/pushes/`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod tidy;
