@@ -1,6 +1,10 @@
 //! The commands: one file each. This one parses and dispatches.
 
+mod doctor;
+mod install;
+
 use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -34,7 +38,14 @@ struct Cli {
 
 /// One variant a command; the arguments and the work are in the command's own file.
 #[derive(clap::Subcommand)]
-enum Command {}
+enum Command {
+    /// Put the hook where a host runs it
+    Install(install::InstallArgs),
+    /// Take the hook away again
+    Uninstall(install::UninstallArgs),
+    /// Find what lets pushes pass unseen, and what refuses every push
+    Doctor(doctor::DoctorArgs),
+}
 
 /// Runs the program with its arguments, the program's own name first.
 pub fn run(args: Vec<OsString>) -> ExitCode {
@@ -50,5 +61,11 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
             };
         }
     };
-    match cli.command {}
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    match cli.command {
+        Command::Install(args) => install::install(&args, &mut out, &mut err),
+        Command::Uninstall(args) => install::uninstall(&args, &mut out, &mut err),
+        Command::Doctor(args) => doctor::run(&args, &mut out, &mut err),
+    }
+    .into()
 }

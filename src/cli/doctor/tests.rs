@@ -1,0 +1,271 @@
+//! Every state in which git, or a host, accepts a push unseen, made by hand; where it is cheap, with the push.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, symlink};
+
+use super::Exit;
+use crate::cli::install::repositories;
+use crate::cli::install::tests::Server;
+
+#[test]
+fn a_healthy_repository() {
+    let server = Server::new();
+    server.plain();
+    let (exit, text) = server.doctor();
+    assert_eq!(exit, Exit::Accept);
+    assert_eq!(
+        text,
+        "ok: git keeps pushed objects in quarantine\n@/site.git\nok: @/site.git/hooks/pre-receive (git runs it)\nok: @/site.git/ringfence can be written\n"
+    );
+}
+
+#[test]
+fn no_hook() {
+    let server = Server::new();
+    server.plain();
+    fs::remove_file(server.path("site.git/hooks/pre-receive")).unwrap();
+    assert_eq!(
+        server.findings(),
+        "error: no pre-receive hook in @/site.git/hooks"
+    );
+    server.write("site.git/hooks/pre-receive", "#!/bin/sh\n", 0o755);
+    assert_eq!(
+        server.findings(),
+        "error: @/site.git/hooks/pre-receive does not call ringfence"
+    );
+}
+
+#[test]
+fn a_dangling_link() {
+    let server = Server::new();
+    server.plain();
+    fs::remove_file(server.path("site.git/hooks/pre-receive")).unwrap();
+    symlink("gone", server.path("site.git/hooks/pre-receive")).unwrap();
+    assert!(server.push("site.git").status.success(), "git says nothing");
+    assert_eq!(
+        server.findings(),
+        "error: @/site.git/hooks/pre-receive is a symbolic link to nothing"
+    );
+}
+
+#[test]
+fn no_x_bit() {
+    let server = Server::new();
+    server.plain();
+    server.chmod("site.git/hooks/pre-receive", 0o644);
+    assert!(server.push("site.git").status.success(), "git only hints");
+    assert_eq!(
+        server.findings(),
+        "error: @/site.git/hooks/pre-receive is not executable: git does not run it"
+    );
+}
+
+#[test]
+fn a_hooks_path_elsewhere() {
+    let server = Server::new();
+    server.plain();
+    server.git("site.git", &["config", "core.hooksPath", "gone"]);
+    assert!(server.push("site.git").status.success(), "git says nothing");
+    assert_eq!(
+        server.findings(),
+        "error: core.hooksPath is @/site.git/gone, which is not a folder: git runs no hook"
+    );
+    fs::create_dir(server.path("site.git/gone")).unwrap();
+    assert_eq!(
+        server.findings(),
+        "error: core.hooksPath is @/site.git/gone, and no hook there calls ringfence"
+    );
+    // A central folder that does call it is as good.
+    let text = server.read("site.git/hooks/pre-receive");
+    server.write("site.git/gone/pre-receive", &text, 0o755);
+    assert_eq!(server.doctor().0, Exit::Accept);
+}
+
+#[test]
+fn a_program_or_policy_that_is_gone() {
+    let server = Server::new();
+    server.plain();
+    server.chmod("ringfence's bin/ringfence", 0o644);
+    assert!(
+        server
+            .findings()
+            .contains("is not a program: every push is refused")
+    );
+    fs::remove_file(server.path("ringfence's bin/ringfence")).unwrap();
+    fs::remove_file(server.path("policy.yaml")).unwrap();
+    let findings = server.findings();
+    assert!(
+        findings.contains("error: the program @/ringfence's bin/ringfence: No such file"),
+        "{findings}"
+    );
+    assert!(
+        findings.contains("error: the policy @/policy.yaml: No such file"),
+        "{findings}"
+    );
+}
+
+#[test]
+fn another_policy_than_the_one_meant() {
+    let server = Server::new();
+    server.plain();
+    server.write("other.yaml", "", 0o644);
+    let (repo, policy) = (server.text("site.git"), server.text("policy.yaml"));
+    assert_eq!(
+        server
+            .run(&["doctor", "--repo", &repo, "--policy", &policy])
+            .0,
+        Exit::Accept
+    );
+    let (exit, text) = server.run(&[
+        "doctor",
+        "--repo",
+        &repo,
+        "--policy",
+        &server.text("other.yaml"),
+    ]);
+    assert_eq!(exit, Exit::Refuse);
+    assert!(text.contains("the hook judges by @/policy.yaml, not by"));
+}
+
+#[test]
+fn files_that_others_can_change() {
+    let server = Server::new();
+    server.plain();
+    for name in [
+        "site.git/hooks/pre-receive",
+        "site.git/hooks",
+        "policy.yaml",
+        "ringfence's bin/ringfence",
+        "ringfence's bin",
+    ] {
+        let mode = fs::metadata(server.path(name)).unwrap().mode();
+        server.chmod(name, mode | 0o002);
+        assert_eq!(
+            server.findings(),
+            format!("error: @/{name} can be changed by everybody on this machine")
+        );
+        server.chmod(name, (mode | 0o020) & !0o002);
+        let (exit, text) = server.doctor();
+        assert_eq!(exit, Exit::Accept, "{text}");
+        assert!(
+            text.contains(&format!("warning: @/{name} can be changed by group")),
+            "{text}"
+        );
+        server.chmod(name, mode & !0o022);
+    }
+}
+
+#[test]
+fn a_record_that_cannot_be_written() {
+    let server = Server::new();
+    server.plain();
+    fs::remove_dir(server.path("site.git/ringfence")).unwrap();
+    assert!(
+        server
+            .findings()
+            .contains("the record cannot be written, so every push is refused")
+    );
+    server.write("site.git/ringfence", "", 0o700);
+    assert!(server.findings().contains("the record cannot be written"));
+}
+
+#[test]
+fn no_post_receive() {
+    let server = Server::new();
+    server.plain();
+    fs::remove_file(server.path("site.git/hooks/post-receive")).unwrap();
+    let (exit, text) = server.doctor();
+    assert_eq!(exit, Exit::Accept);
+    assert!(text.contains(
+        "warning: @/site.git/hooks/post-receive does not call ringfence: what landed is not recorded"
+    ));
+}
+
+#[test]
+fn a_pre_push_hook_protects_no_server() {
+    let server = Server::new();
+    server.plain();
+    let hooks = server.path("site.git/hooks");
+    fs::rename(hooks.join("pre-receive"), hooks.join("pre-push")).unwrap();
+    assert_eq!(
+        server.findings(),
+        "error: no pre-receive hook in @/site.git/hooks"
+    );
+}
+
+#[test]
+fn a_missing_interpreter() {
+    let server = Server::new();
+    server.plain();
+    let text = server.read("site.git/hooks/pre-receive");
+    server.write(
+        "site.git/hooks/pre-receive",
+        &text.replace("/bin/sh", "/no/such/sh"),
+        0o755,
+    );
+    assert!(
+        server
+            .findings()
+            .contains("needs /no/such/sh, which is not there")
+    );
+}
+
+#[test]
+fn settings_of_git_that_matter() {
+    let server = Server::new();
+    server.plain();
+    server.git("site.git", &["config", "receive.shallowUpdate", "true"]);
+    server.git("site.git", &["config", "transfer.hideRefs", "refs/x"]);
+    let (exit, text) = server.doctor();
+    assert_eq!(exit, Exit::Accept);
+    assert!(text.contains("warning: receive.shallowUpdate is on"));
+    assert!(text.contains("hint: refs are hidden"));
+    server.git("site.git", &["config", "hook.pre-receive.enabled", "false"]);
+    assert!(
+        server
+            .findings()
+            .contains("hook.pre-receive.enabled is false")
+    );
+}
+
+#[test]
+fn hooks_in_the_configuration_need_a_git_that_reads_them() {
+    let server = Server::new();
+    server.plain();
+    fs::remove_file(server.path("site.git/hooks/pre-receive")).unwrap();
+    server.git("site.git", &["config", "hook.gate.event", "pre-receive"]);
+    server.git(
+        "site.git",
+        &["config", "hook.gate.command", "ringfence hook pre-receive"],
+    );
+    if repositories::git_version() < Some((2, 54)) {
+        assert!(
+            server
+                .findings()
+                .contains("hook.gate is a hook in git's configuration, which this git ignores")
+        );
+    } else {
+        assert_eq!(server.doctor().0, Exit::Accept);
+        server.git("site.git", &["config", "hook.gate.enabled", "false"]);
+        assert!(server.findings().contains("hook.gate is switched off"));
+    }
+}
+
+#[test]
+fn configuration_that_git_cannot_read() {
+    let server = Server::new();
+    server.plain();
+    server.write("site.git/config", "[core\n", 0o644);
+    assert!(
+        server.findings().contains("bad config"),
+        "{}",
+        server.findings()
+    );
+}
+
+#[test]
+fn not_a_repository() {
+    let server = Server::new();
+    let folder = server.text("");
+    assert_eq!(server.run(&["doctor", "--repo", &folder]).0, Exit::Usage);
+}
