@@ -1,5 +1,14 @@
 //! Compiles the data in `rules/` into the tables that the program embeds.
 
+use std::path::PathBuf;
+
+#[path = "build/presets.rs"]
+mod presets;
+
 fn main() {
     println!("cargo::rerun-if-changed=rules/build.rs");
+    println!("cargo::rerun-if-changed=rules/build");
+    let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
+    presets::compile(&root.join("rules"), &out);
 }

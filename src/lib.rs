@@ -13,6 +13,8 @@
 
 pub mod budget;
 pub mod finding;
+pub mod identity;
+pub mod policy;
 pub mod push;
 pub mod redact;
 

@@ -1,11 +1,41 @@
 //! The policy as typed and validated values. Text becomes [`Policy`] only by [`Policy::parse`]; nobody else sees raw YAML.
 
+mod boundaries;
+mod boundary;
+mod diagnostic;
+mod fold;
+mod keys;
+mod pattern;
+mod presets;
+mod read;
+mod sections;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+use std::ffi::OsString;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+
+pub use boundary::{Answer, Boundary, Limit, Limits};
+pub use diagnostic::{Diagnostic, PolicyError};
+pub use pattern::{Pattern, PatternError};
+pub use presets::{Glob, Preset, presets};
+
 use crate::budget::Bounds;
-use crate::finding::{Confidence, Level, PathOp, PolicyAt, RefOp};
-use crate::push::{HostKind, Pusher};
+use crate::finding::{PathOp, RefOp};
+use crate::push::{HostKind, RefName};
+pub(crate) use boundary::Layer;
+use diagnostic::{At, Log, quoted};
+
+/// Largest policy that is read, in bytes.
+pub const POLICY_MAX_BYTES: usize = 1 << 20;
+
+/// The file in a repository that narrows the server's policy.
+pub const REPOSITORY_POLICY: &str = ".ringfence.yaml";
 
 /// Judge and refuse, or judge and only tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +57,15 @@ pub enum Kind {
     Service,
 }
 
+impl Kind {
+    /// The word in the policy.
+    pub fn as_str(self) -> &'static str {
+        keys::KINDS[self as usize]
+    }
+}
+
 /// `host:` of the policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostConfig {
     /// `None`: found from the environment.
     pub kind: Option<HostKind>,
@@ -38,6 +75,27 @@ pub struct HostConfig {
     pub judge_bookkeeping: bool,
     /// Folder that repository names are relative to, on hosts that do not tell the name.
     pub root: Option<PathBuf>,
+}
+
+/// The names that `checks:` may use. The checks live on a higher floor, so their names come from there.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// Names of checks.
+    pub checks: &'a [&'a str],
+    /// Whether this is the id of a rule.
+    pub rule: &'a dyn Fn(&str) -> bool,
+}
+
+impl Known<'_> {
+    /// Takes every name; for tools that look at something else.
+    pub const ANY: Known<'static> = Known {
+        checks: &[],
+        rule: &|_| true,
+    };
+
+    fn has(&self, name: &str) -> bool {
+        self.checks.contains(&name) || (self.rule)(name)
+    }
 }
 
 /// A validated policy.
@@ -57,44 +115,395 @@ pub struct Policy {
     pub ledger: Option<PathBuf>,
     /// `budget:`.
     pub bounds: Bounds,
-    // (identities, boundaries, unknown, tests: private to policy/)
+    identities: Vec<Identity>,
+    unknown: Option<Arc<Layer>>,
+    tests: Vec<TestCase>,
+    warnings: Vec<Diagnostic>,
 }
 
-/// A glob over bytes: `*` stays in a folder, `**` crosses. Compiled once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern {
-    // policy/pattern.rs
+/// One of `identities:`.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) name: String,
+    pub(crate) line: u32,
+    pub(crate) kind: Kind,
+    pub(crate) traits: Traits,
+    match_at: At,
+    pub(crate) owner: Option<String>,
+    pub(crate) home: Home,
+    pub(crate) authors: Vec<String>,
+    pub(crate) from: Option<jiff::Timestamp>,
+    pub(crate) until: Option<jiff::Timestamp>,
+    valid_at: At,
+    pub(crate) mode: Option<Mode>,
 }
 
-/// What a boundary answers to one question.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// This line allows it.
-    Allowed(PolicyAt),
-    /// No line allows it; the line is where the boundary's list starts.
-    Refused(PolicyAt),
+impl Identity {
+    /// The line of its `valid:`.
+    pub(crate) fn valid_line(&self) -> u32 {
+        self.valid_at.line
+    }
 }
 
-/// A limit with the line that sets it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limit {
-    /// The greatest value that passes.
-    pub max: u64,
-    /// The line.
-    pub at: PolicyAt,
+/// `match:` of an identity. All lists that are not empty must hold; any value of a list will do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Traits {
+    pub(crate) account: Vec<String>,
+    pub(crate) account_id: Vec<String>,
+    pub(crate) email: Vec<String>,
+    pub(crate) deploy_key: Vec<String>,
+    pub(crate) ssh_key: Vec<String>,
+    pub(crate) ssh_principal: Vec<String>,
 }
 
-/// `limits:` of a boundary. `None`: no limit.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Ref updates in one push.
-    pub refs: Option<Limit>,
-    /// New commits in one push.
-    pub commits: Option<Limit>,
-    /// Distinct paths changed by the new commits.
-    pub files: Option<Limit>,
-    /// Lines added by the new commits, summed.
-    pub added_lines: Option<Limit>,
-    /// Bytes of one changed file.
-    pub file_bytes: Option<Limit>,
+impl Traits {
+    fn is_empty(&self) -> bool {
+        *self == Traits::default()
+    }
+}
+
+/// Where an identity is at home.
+#[derive(Debug, Clone)]
+pub(crate) enum Home {
+    /// One boundary in every repository.
+    Everywhere(Arc<Layer>),
+    /// `repositories:`, in the order of the text, with lines.
+    Listed(Vec<(Pattern, Arc<Layer>, u32)>),
+}
+
+/// What a test expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Allowed.
+    Accept,
+    /// Needs an approval.
+    Hold,
+    /// Refused.
+    Reject,
+}
+
+impl Expect {
+    /// The word in the policy.
+    pub fn as_str(self) -> &'static str {
+        keys::VERDICTS[self as usize]
+    }
+}
+
+/// One of `tests:`.
+#[derive(Debug, Clone)]
+pub struct TestCase {
+    /// The identity that pushes.
+    pub identity: String,
+    /// The ref.
+    pub name: RefName,
+    /// What happens to it; `None`: created or updated, whichever is allowed.
+    pub op: Option<RefOp>,
+    /// The repository, for identities with `repositories:`.
+    pub repository: Option<String>,
+    /// Path changes.
+    pub changes: Vec<(PathOp, String)>,
+    /// What the answer must be.
+    pub expect: Expect,
+    /// Its line.
+    pub line: u32,
+}
+
+/// No policy where one is looked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no policy found; looked at {}", .places.join(", "))]
+pub struct NotFound {
+    /// The places, in order.
+    pub places: Vec<String>,
+}
+
+impl Policy {
+    /// Where the policy of a run is: `explicit`, else `$RINGFENCE_POLICY`, else in the git folder, else in `/etc`.
+    ///
+    /// A place that is named must be there: only the last two are tried in turn.
+    pub fn find(
+        explicit: Option<&Path>,
+        vars: &dyn Fn(&str) -> Option<OsString>,
+        git_dir: Option<&Path>,
+    ) -> Result<PathBuf, NotFound> {
+        let named = explicit.map(Path::to_path_buf).or_else(|| {
+            vars("RINGFENCE_POLICY")
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        });
+        if let Some(path) = named {
+            return if path.exists() {
+                Ok(path)
+            } else {
+                Err(NotFound {
+                    places: vec![path.display().to_string()],
+                })
+            };
+        }
+        let own = git_dir.map(|folder| folder.join("ringfence/policy.yaml"));
+        let places: Vec<PathBuf> = own
+            .into_iter()
+            .chain([PathBuf::from("/etc/ringfence/policy.yaml")])
+            .collect();
+        // `symlink_metadata`: a dangling link is a broken policy, not a missing one.
+        if let Some(found) = places.iter().find(|path| path.symlink_metadata().is_ok()) {
+            return Ok(found.clone());
+        }
+        Err(NotFound {
+            places: places
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect(),
+        })
+    }
+
+    /// Reads a regular file of at most [`POLICY_MAX_BYTES`].
+    pub fn load(path: &Path, known: &Known<'_>) -> Result<Policy, PolicyError> {
+        let name = path
+            .file_name()
+            .map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy());
+        let unreadable = |why: &dyn std::fmt::Display| {
+            PolicyError::of_file(&name, format!("the policy cannot be read: {why}"))
+        };
+        // Asked before it is opened: opening a pipe would wait for a writer.
+        let meta = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
+        if !meta.is_file() {
+            return Err(unreadable(&"it is not a regular file"));
+        }
+        let file = std::fs::File::open(path).map_err(|error| unreadable(&error))?;
+        let mut text = Vec::new();
+        file.take(POLICY_MAX_BYTES as u64 + 1)
+            .read_to_end(&mut text)
+            .map_err(|error| unreadable(&error))?;
+        Policy::parse(&name, &text, known)
+    }
+
+    /// Turns text into a policy, or says every mistake in it.
+    pub fn parse(name: &str, text: &[u8], known: &Known<'_>) -> Result<Policy, PolicyError> {
+        let file: Arc<str> = name.into();
+        let source = checked_text(&file, text)?;
+        let mut log = Log::new(source);
+        let Some(policy) = build(&file, source, known, &mut log) else {
+            return Err(failed(log, &file));
+        };
+        let mut policy = policy;
+        policy.warnings = log.finish(&file)?;
+        Ok(policy)
+    }
+
+    /// What is allowed but cannot be meant.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// The warnings as text, with lines and carets.
+    pub fn warnings_text(&self) -> String {
+        diagnostic::to_text(&self.file, &self.warnings)
+    }
+
+    /// Names of the identities, in the order of the text.
+    pub fn identity_names(&self) -> impl Iterator<Item = &str> {
+        self.identities
+            .iter()
+            .map(|identity| identity.name.as_str())
+    }
+
+    /// `tests:`.
+    pub fn tests(&self) -> &[TestCase] {
+        &self.tests
+    }
+
+    pub(crate) fn identities(&self) -> &[Identity] {
+        &self.identities
+    }
+
+    /// The boundary of pushers that match no identity; `None`: they are refused.
+    pub(crate) fn unknown(&self) -> Option<Boundary> {
+        self.unknown.clone().map(Boundary::new)
+    }
+}
+
+/// The text, if it is one.
+fn checked_text<'t>(file: &Arc<str>, text: &'t [u8]) -> Result<&'t str, PolicyError> {
+    if text.len() > POLICY_MAX_BYTES {
+        return Err(PolicyError::of_file(
+            file,
+            format!("the policy is larger than {POLICY_MAX_BYTES} bytes"),
+        ));
+    }
+    std::str::from_utf8(text).map_err(|error| {
+        let line = 1 + memchr::memchr_iter(b'\n', &text[..error.valid_up_to()]).count();
+        PolicyError::of_file(file, format!("line {line} is not UTF-8"))
+    })
+}
+
+/// A file that left no value has at least one mistake.
+fn failed(log: Log<'_>, file: &Arc<str>) -> PolicyError {
+    match log.finish(file) {
+        Err(error) => error,
+        Ok(_) => PolicyError::of_file(file, "the policy is invalid"),
+    }
+}
+
+/// Checks the version alone: a later one may have other keys.
+fn check_version(node: &yaml::Node<'_>, log: &mut Log<'_>) -> Option<()> {
+    let yaml::Value::Map(entries) = &node.value else {
+        log.error(
+            node.at,
+            format!("a policy must be a map of keys, not {}", node.value.kind()),
+        );
+        return None;
+    };
+    let Some((_, version)) = entries.iter().find(|(key, _)| key.name == "version") else {
+        log.error(
+            At {
+                line: 1,
+                column: 1,
+                width: 1,
+            },
+            "the policy has no `version`",
+        )
+        .note("start it with `version: 1`");
+        return None;
+    };
+    match &version.value {
+        yaml::Value::Scalar(text) if text == "1" => Some(()),
+        yaml::Value::Scalar(text) => {
+            log.error(version.at, format!("version `{}` is unknown", quoted(text)))
+                .note("this program knows version 1");
+            None
+        }
+        other => {
+            log.error(
+                version.at,
+                format!("`version` must be 1, not {}", other.kind()),
+            );
+            None
+        }
+    }
+}
+
+fn build<'t>(
+    file: &Arc<str>,
+    text: &'t str,
+    known: &Known<'_>,
+    log: &mut Log<'t>,
+) -> Option<Policy> {
+    let tree = yaml::read(text, log)?;
+    check_version(&tree, log)?;
+    let top = read::fields(&tree, keys::POLICY, "the policy", tree.at, log)?;
+    let layers = top
+        .get("boundaries")
+        .map(|node| boundaries::Reader { file, known, log }.boundaries(node))
+        .unwrap_or_default();
+    if let Some((at, _)) = layers.iter().find(|(_, layer)| layer.name == "*") {
+        log.error(*at, "`*` is no name of a boundary here")
+            .note("it is one in a repository's own policy alone");
+    }
+    let mut names = sections::Boundaries::new(&layers);
+    let identities = top
+        .get("identities")
+        .map(|node| sections::identities(node, &mut names, log))
+        .unwrap_or_default();
+    let unknown = match top.get("unknown") {
+        Some(node) if node.value == yaml::Value::Scalar("deny".into()) => None,
+        Some(node) => names.find(node, log),
+        None => None,
+    };
+    for ((at, layer), used) in names.defined.iter().zip(&names.used) {
+        if !used {
+            log.warn(
+                *at,
+                format!("nothing uses boundary `{}`", quoted(&layer.name)),
+            );
+        }
+    }
+    let trusted_refs = top.get("trusted_refs").map(|node| {
+        read::one_or_more(node, "`trusted_refs`", log)
+            .iter()
+            .filter_map(|node| boundaries::ref_pattern(node, log))
+            .collect()
+    });
+    let tests = match top.get("tests") {
+        Some(node) => sections::tests(node, &identities, log),
+        None => {
+            log.warn(At::default(), "the policy has no `tests`").note(
+                "a test says what the policy must answer: `ringfence policy test` keeps it true",
+            );
+            Vec::new()
+        }
+    };
+    Some(Policy {
+        file: file.clone(),
+        digest: data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes())),
+        mode: top
+            .get("mode")
+            .and_then(|node| sections::mode(node, log))
+            .unwrap_or(Mode::Enforce),
+        host: sections::host(top.get("host"), top.key_at("host"), log),
+        trusted_refs,
+        ledger: top
+            .get("ledger")
+            .and_then(|node| read::text(node, "`ledger`", log))
+            .map(PathBuf::from),
+        bounds: sections::budget(top.get("budget"), top.key_at("budget"), log),
+        identities,
+        unknown,
+        tests,
+        warnings: Vec::new(),
+    })
+}
+
+/// A repository's own policy: it can only narrow.
+#[derive(Debug, Clone)]
+pub struct RepositoryPolicy {
+    layers: Vec<Arc<Layer>>,
+}
+
+impl RepositoryPolicy {
+    /// Turns the text of `.ringfence.yaml` into layers.
+    pub fn parse(
+        name: &str,
+        text: &[u8],
+        known: &Known<'_>,
+    ) -> Result<RepositoryPolicy, PolicyError> {
+        let file: Arc<str> = name.into();
+        let source = checked_text(&file, text)?;
+        let mut log = Log::new(source);
+        let layers = yaml::read(source, &mut log).and_then(|tree| {
+            check_version(&tree, &mut log)?;
+            let top = read::fields(
+                &tree,
+                keys::REPOSITORY_POLICY,
+                "the policy of a repository",
+                tree.at,
+                &mut log,
+            )?;
+            let mut reader = boundaries::Reader {
+                file: &file,
+                known,
+                log: &mut log,
+            };
+            Some(reader.boundaries(top.get("boundaries")?))
+        });
+        let Some(layers) = layers else {
+            return Err(failed(log, &file));
+        };
+        log.finish(&file)?;
+        Ok(RepositoryPolicy {
+            layers: layers.into_iter().map(|(_, layer)| layer).collect(),
+        })
+    }
+
+    /// The layers for every boundary and for the one with this name.
+    pub(crate) fn layers_for(&self, name: &str) -> impl Iterator<Item = &Arc<Layer>> {
+        self.layers
+            .iter()
+            .filter(move |layer| layer.name == "*" || layer.name == name)
+    }
+}
+
+/// Whether the path is the repository's own policy, in any spelling that a file system takes for it.
+pub fn is_policy_path(path: &[u8]) -> bool {
+    let folded = fold::path(path);
+    pattern::folded_glob_matches(REPOSITORY_POLICY.as_bytes(), &folded)
 }

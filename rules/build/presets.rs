@@ -1,0 +1,115 @@
+//! `rules/presets/*.yaml` to a static table of globs, checked, without braces, folded.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    title: String,
+    usual: String,
+    #[serde(default)]
+    anywhere: Vec<Entry>,
+    #[serde(default)]
+    root: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Entry {
+    Plain(String),
+    Full(Full),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Full {
+    glob: String,
+    #[serde(default)]
+    why: String,
+    #[serde(default)]
+    not: Vec<String>,
+}
+
+/// Writes `presets.rs` into `out`.
+pub(crate) fn compile(rules: &Path, out: &Path) {
+    let folder = rules.join("presets");
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(&folder).expect("rules/presets is part of the package") {
+        let path = entry.expect("the folder can be read").path();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str()?.strip_suffix(".yaml"))
+            .unwrap_or_else(|| panic!("{}: not named NAME.yaml", path.display()))
+            .to_owned();
+        let text = std::fs::read_to_string(&path).expect("the file can be read");
+        let file: File = serde_saphyr::from_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        files.insert(name, file);
+    }
+    let mut code = String::from("pub(super) static PRESETS: &[Preset] = &[\n");
+    for (name, file) in &files {
+        writeln!(
+            code,
+            "Preset {{ name: {name:?}, title: {:?}, usual: {:?}, globs: &[",
+            file.title, file.usual
+        )
+        .expect("a string takes all text");
+        let anywhere = file.anywhere.iter().map(|entry| ("**/", entry));
+        let root = file.root.iter().map(|entry| ("", entry));
+        for (prefix, entry) in anywhere.chain(root) {
+            let (glob, why, not) = match entry {
+                Entry::Plain(glob) => (glob, "", &[][..]),
+                Entry::Full(full) => (&full.glob, full.why.as_str(), &full.not[..]),
+            };
+            let not: Vec<String> = not
+                .iter()
+                .flat_map(|glob| expand(&format!("{prefix}{glob}")))
+                .map(|glob| glob.to_ascii_lowercase())
+                .collect();
+            for glob in expand(&format!("{prefix}{glob}")) {
+                check(name, &glob);
+                writeln!(
+                    code,
+                    "Glob {{ written: {glob:?}, folded: {:?}, why: {why:?}, not: &{not:?} }},",
+                    glob.to_ascii_lowercase(),
+                )
+                .expect("a string takes all text");
+            }
+        }
+        code.push_str("] },\n");
+    }
+    code.push_str("];\n");
+    std::fs::write(out.join("presets.rs"), code).expect("the build folder can be written");
+}
+
+/// The data keeps to the part of the glob language that needs no parser: ASCII, `*`, `**`, braces.
+fn check(preset: &str, glob: &str) {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !br#"[]?\{}!"'"#.contains(&byte);
+    assert!(
+        glob.bytes().all(plain),
+        "preset {preset}: {glob:?}: only ASCII names, `*`, `**` and braces"
+    );
+    for component in glob.split('/') {
+        assert!(
+            !component.is_empty() && (component == "**" || !component.contains("**")),
+            "preset {preset}: {glob:?}: `**` must be a whole folder name, and no folder name is empty"
+        );
+    }
+}
+
+/// Expands the braces; they are not nested.
+fn expand(glob: &str) -> Vec<String> {
+    let Some((before, rest)) = glob.split_once('{') else {
+        return vec![glob.to_owned()];
+    };
+    let (choices, after) = rest.split_once('}').expect("a brace in a preset is closed");
+    choices
+        .split(',')
+        .flat_map(|choice| expand(&format!("{before}{choice}{after}")))
+        .collect()
+}

@@ -1,0 +1,622 @@
+//! Globs over bytes. No regex, no compilation: a pattern is matched as it is written, in time that is at
+//! most quadratic in the number of components and never exponential.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::OnceLock;
+
+use super::fold::{self, Folded};
+
+/// Longest pattern, in bytes.
+const PATTERN_MAX_BYTES: usize = 4096;
+
+/// Most braces in one pattern.
+const BRACES_MAX: usize = 16;
+
+/// Most patterns that the braces of one pattern stand for.
+const ALTERNATIVES_MAX: usize = 64;
+
+/// A glob over bytes: `*` stays in a folder, `**` crosses. Checked once, matched as written.
+#[derive(Clone)]
+pub struct Pattern {
+    written: Box<str>,
+    /// Without braces and without a leading slash; each matches on its own.
+    exact: Box<[Box<[u8]>]>,
+    folded: OnceLock<Box<[Box<[u8]>]>>,
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.written == other.written
+    }
+}
+
+impl Eq for Pattern {}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.written, f)
+    }
+}
+
+/// What is wrong with a pattern, and where in its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatternError {
+    /// Bytes before the mistake.
+    pub offset: usize,
+    /// One sentence without a full stop.
+    pub what: Cow<'static, str>,
+    /// What to write instead.
+    pub instead: Option<String>,
+}
+
+impl PatternError {
+    fn new(offset: usize, what: impl Into<Cow<'static, str>>) -> Self {
+        PatternError {
+            offset,
+            what: what.into(),
+            instead: None,
+        }
+    }
+
+    fn instead(mut self, instead: String) -> Self {
+        self.instead = Some(instead);
+        self
+    }
+}
+
+impl Pattern {
+    /// Checks a pattern.
+    pub fn new(written: &str) -> Result<Pattern, PatternError> {
+        check(written)?;
+        let anchored = written.strip_prefix('/').unwrap_or(written);
+        let exact = if anchored.contains('{') {
+            let mut expanded = Vec::new();
+            expand(Vec::new(), anchored.as_bytes(), &mut expanded).map_err(|Many| {
+                PatternError::new(
+                    0,
+                    format!("stands for more than {ALTERNATIVES_MAX} patterns"),
+                )
+            })?;
+            expanded.into_iter().map(Vec::into_boxed_slice).collect()
+        } else {
+            Box::new([Box::from(anchored.as_bytes())]) as Box<[Box<[u8]>]>
+        };
+        for alternative in &exact {
+            check_components(alternative, written)?;
+        }
+        Ok(Pattern {
+            written: written.into(),
+            exact,
+            folded: OnceLock::new(),
+        })
+    }
+
+    /// The pattern as the policy writes it.
+    pub fn as_written(&self) -> &str {
+        &self.written
+    }
+
+    /// Whether the pattern matches exactly these bytes.
+    pub fn matches(&self, name: &[u8]) -> bool {
+        self.exact.iter().any(|glob| glob_matches(glob, name))
+    }
+
+    /// Whether the pattern matches these bytes or what common file systems would take them for.
+    pub fn matches_folded(&self, name: &[u8]) -> bool {
+        self.matches_either(name, &fold::path(name))
+    }
+
+    /// [`Pattern::matches_folded`] with the folded form at hand.
+    pub(super) fn matches_either(&self, name: &[u8], folded: &Folded<'_>) -> bool {
+        self.matches(name)
+            || self
+                .folded()
+                .iter()
+                .any(|glob| folded_glob_matches(glob, folded))
+    }
+
+    /// Bytes that every match starts with; whole folders unless the pattern is a plain name.
+    pub fn literal_prefix(&self) -> Vec<u8> {
+        let prefix_of = |glob: &[u8]| {
+            let mut prefix = Vec::new();
+            let mut folder = 0;
+            let mut rest = glob.iter();
+            while let Some(&byte) = rest.next() {
+                match byte {
+                    b'*' | b'?' | b'[' => {
+                        prefix.truncate(folder);
+                        return prefix;
+                    }
+                    b'\\' => prefix.extend(rest.next()),
+                    _ => prefix.push(byte),
+                }
+                if byte == b'/' {
+                    folder = prefix.len();
+                }
+            }
+            prefix
+        };
+        let mut prefixes = self.exact.iter().map(|glob| prefix_of(glob));
+        let first = prefixes.next().unwrap_or_default();
+        prefixes.fold(first, |shared, next| {
+            let same = shared.iter().zip(&next).take_while(|(a, b)| a == b).count();
+            let folder = shared[..same].iter().rposition(|byte| *byte == b'/');
+            if same == shared.len() && same == next.len() {
+                shared
+            } else {
+                shared[..folder.map_or(0, |at| at + 1)].to_vec()
+            }
+        })
+    }
+
+    /// Whether `path` is a folder that leads to what the pattern names: with a symbolic link or a file in
+    /// its place, everything under it is replaced. `.github` for `.github/workflows/**`.
+    pub fn covers_folder(&self, path: &[u8]) -> bool {
+        self.leads_through(path, &fold::path(path))
+    }
+
+    /// [`Pattern::covers_folder`] with the folded form at hand.
+    pub(super) fn leads_through(&self, path: &[u8], folded: &Folded<'_>) -> bool {
+        let exact = |folder: &[u8]| glob_matches(folder, path);
+        let alike = |folder: &[u8]| folded_glob_matches(folder, folded);
+        self.exact.iter().any(|glob| leads_through(glob, &exact))
+            || self.folded().iter().any(|glob| leads_through(glob, &alike))
+    }
+
+    /// Whether it is one name without wildcards.
+    pub(super) fn is_plain(&self) -> bool {
+        self.exact.len() == 1 && is_plain(&self.exact[0])
+    }
+
+    /// Whether everything that `other` matches is matched by this pattern too. `false` when in doubt.
+    pub(super) fn includes(&self, other: &Pattern) -> bool {
+        other.exact.iter().all(|theirs| {
+            self.exact
+                .iter()
+                .any(|ours| ours == theirs || glob_includes(ours, theirs))
+        })
+    }
+
+    fn folded(&self) -> &[Box<[u8]>] {
+        self.folded
+            .get_or_init(|| self.exact.iter().map(|glob| fold_glob(glob)).collect())
+    }
+}
+
+/// A glob that the build script checked and folded: presets.
+pub(super) fn folded_glob_matches(glob: &[u8], folded: &Folded<'_>) -> bool {
+    walk(glob, &folded.bytes, &|component, name| {
+        component_matches(component, name, true)
+            || (folded.short_names
+                && !component
+                    .iter()
+                    .any(|byte| matches!(byte, b'*' | b'?' | b'['))
+                && fold::is_short_name_of(name, component))
+    })
+}
+
+/// Whether a checked glob without braces matches exactly these bytes.
+pub(super) fn glob_matches(glob: &[u8], name: &[u8]) -> bool {
+    walk(glob, name, &|component, name| {
+        component_matches(component, name, false)
+    })
+}
+
+/// Whether some folder that the glob names, on the way to its end, is matched.
+pub(super) fn leads_through(glob: &[u8], matches: &dyn Fn(&[u8]) -> bool) -> bool {
+    memchr::memchr_iter(b'/', glob).any(|slash| {
+        let folder = &glob[..slash];
+        let last = folder.rsplit(|byte| *byte == b'/').next().unwrap_or(folder);
+        // Every folder leads through a `*`; only a name says that it is guarded.
+        last.iter().any(|byte| !matches!(byte, b'*' | b'?')) && matches(folder)
+    })
+}
+
+/// Matches folder by folder. Only the last `**` is ever tried again, so the work is at most the product
+/// of the two lengths.
+fn walk(glob: &[u8], path: &[u8], same: &dyn Fn(&[u8], &[u8]) -> bool) -> bool {
+    // Most patterns end in a name, and most paths in another one.
+    let last_of = |text: &[u8]| memchr::memrchr(b'/', text).map_or(0, |slash| slash + 1);
+    let tail = &glob[last_of(glob)..];
+    if tail != b"**" && !same(tail, &path[last_of(path)..]) {
+        return false;
+    }
+    let mut glob = Some(glob);
+    let mut path = Some(path);
+    let mut again: Option<(&[u8], &[u8])> = None;
+    loop {
+        match (glob, path) {
+            (None, None) => return true,
+            (Some(pattern), _) => {
+                let (component, pattern_rest) = cut(pattern);
+                if component == b"**" {
+                    match (pattern_rest, path) {
+                        (None, rest) => return rest.is_some(),
+                        (Some(after), Some(here)) => {
+                            again = Some((after, here));
+                            glob = pattern_rest;
+                            continue;
+                        }
+                        (Some(_), None) => return false,
+                    }
+                }
+                if let Some(here) = path {
+                    let (name, rest) = cut(here);
+                    if same(component, name) {
+                        glob = pattern_rest;
+                        path = rest;
+                        continue;
+                    }
+                }
+            }
+            (None, Some(_)) => {}
+        }
+        let Some((after, here)) = again else {
+            return false;
+        };
+        let Some(next) = cut(here).1 else {
+            return false;
+        };
+        again = Some((after, next));
+        glob = Some(after);
+        path = Some(next);
+    }
+}
+
+/// The first component and, if there is one, what follows its slash.
+fn cut(text: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match memchr::memchr(b'/', text) {
+        Some(slash) => (&text[..slash], Some(&text[slash + 1..])),
+        None => (text, None),
+    }
+}
+
+/// Matches one component. Only the last `*` is ever tried again.
+fn component_matches(glob: &[u8], name: &[u8], fold: bool) -> bool {
+    let (mut at, mut here) = (0, 0);
+    let mut again: Option<(usize, usize)> = None;
+    loop {
+        match glob.get(at) {
+            Some(b'*') => {
+                at += 1;
+                again = Some((at, here));
+                continue;
+            }
+            Some(_) => {
+                if let Some(&byte) = name.get(here)
+                    && let Some(next) = token_matches(glob, at, byte, fold)
+                {
+                    at = next;
+                    here += 1;
+                    continue;
+                }
+            }
+            None if here == name.len() => return true,
+            None => {}
+        }
+        match again {
+            Some((after, from)) if from < name.len() => {
+                at = after;
+                here = from + 1;
+                again = Some((after, here));
+            }
+            _ => return false,
+        }
+    }
+}
+
+/// Matches one byte with the token at `at`; gives the start of the next token.
+fn token_matches(glob: &[u8], at: usize, byte: u8, fold: bool) -> Option<usize> {
+    let (matched, next) = match glob[at] {
+        b'?' => (true, at + 1),
+        b'\\' => (glob.get(at + 1) == Some(&byte), at + 2),
+        b'[' => {
+            let (matched, next) = class_matches(glob, at + 1, byte);
+            let upper = fold
+                && byte.is_ascii_lowercase()
+                && class_matches(glob, at + 1, byte.to_ascii_uppercase()).0;
+            (matched || upper, next)
+        }
+        literal => (literal == byte, at + 1),
+    };
+    matched.then_some(next)
+}
+
+/// Matches one byte with the class whose text starts at `at`, behind the bracket; gives the byte behind it.
+fn class_matches(glob: &[u8], mut at: usize, byte: u8) -> (bool, usize) {
+    let negated = matches!(glob.get(at), Some(b'!' | b'^'));
+    if negated {
+        at += 1;
+    }
+    let first = at;
+    let mut found = false;
+    while at < glob.len() && (glob[at] != b']' || at == first) {
+        let low = glob[at];
+        if glob.get(at + 1) == Some(&b'-') && glob.get(at + 2).is_some_and(|end| *end != b']') {
+            found |= (low..=glob[at + 2]).contains(&byte);
+            at += 3;
+        } else {
+            found |= low == byte;
+            at += 1;
+        }
+    }
+    (found != negated, at + 1)
+}
+
+fn is_plain(glob: &[u8]) -> bool {
+    !glob
+        .iter()
+        .any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\'))
+}
+
+/// Whether `ours` matches whatever `theirs` matches: a folder or an ending over a narrower pattern.
+fn glob_includes(ours: &[u8], theirs: &[u8]) -> bool {
+    if ours == b"**" {
+        return true;
+    }
+    if is_plain(theirs) {
+        return glob_matches(ours, theirs);
+    }
+    match ours.strip_suffix(b"/**") {
+        // `a/**` over `a/<anything>`: the literal folders of theirs must be in ours.
+        Some(folder) if is_plain(folder) => theirs
+            .strip_prefix(folder)
+            .is_some_and(|rest| rest.first() == Some(&b'/')),
+        _ => false,
+    }
+}
+
+/// Folds the literal bytes of a glob and leaves its wildcards.
+fn fold_glob(glob: &[u8]) -> Box<[u8]> {
+    let mut folded = Vec::with_capacity(glob.len());
+    for (index, component) in glob.split(|byte| *byte == b'/').enumerate() {
+        if index > 0 {
+            folded.push(b'/');
+        }
+        let start = folded.len();
+        let mut literal = Vec::new();
+        let mut at = 0;
+        while at < component.len() {
+            match component[at] {
+                wild @ (b'*' | b'?') => {
+                    flush(&mut literal, &mut folded);
+                    folded.push(wild);
+                    at += 1;
+                }
+                b'[' => {
+                    flush(&mut literal, &mut folded);
+                    let (_, end) = class_matches(component, at + 1, 0);
+                    folded.extend_from_slice(&component[at..end]);
+                    at = end;
+                }
+                b'\\' => {
+                    literal.extend(component.get(at + 1));
+                    at += 2;
+                }
+                byte => {
+                    literal.push(byte);
+                    at += 1;
+                }
+            }
+        }
+        flush(&mut literal, &mut folded);
+        fold::strip_tail(&mut folded, start);
+    }
+    folded.into_boxed_slice()
+}
+
+fn flush(literal: &mut Vec<u8>, folded: &mut Vec<u8>) {
+    let mut piece = Vec::new();
+    fold::text(literal, &mut piece);
+    for byte in piece {
+        if matches!(byte, b'*' | b'?' | b'[' | b'\\') {
+            folded.push(b'\\');
+        }
+        folded.push(byte);
+    }
+    literal.clear();
+}
+
+/// Checks what can be seen before the braces are expanded.
+fn check(written: &str) -> Result<(), PatternError> {
+    let bytes = written.as_bytes();
+    if bytes.is_empty() {
+        return Err(PatternError::new(0, "an empty pattern matches nothing"));
+    }
+    if bytes.len() > PATTERN_MAX_BYTES {
+        return Err(PatternError::new(
+            0,
+            format!("a pattern is at most {PATTERN_MAX_BYTES} bytes long"),
+        ));
+    }
+    if bytes[0] == b'!' {
+        return Err(PatternError::new(
+            0,
+            "a pattern cannot be negated: order never matters, an allow never undoes a deny",
+        )
+        .instead(format!("\\{written}")));
+    }
+    let mut braces: Vec<usize> = Vec::new();
+    let mut opened = 0;
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at] {
+            0 => return Err(PatternError::new(at, "a NUL byte is in no path")),
+            b'\\' => {
+                if matches!(bytes.get(at + 1), None | Some(b'/')) {
+                    return Err(PatternError::new(
+                        at,
+                        "a backslash must stand before the character that it escapes",
+                    ));
+                }
+                at += 1;
+            }
+            b'[' => at = check_class(bytes, at)?,
+            b'{' => {
+                opened += 1;
+                if opened > BRACES_MAX {
+                    return Err(PatternError::new(
+                        at,
+                        format!("a pattern has at most {BRACES_MAX} braces"),
+                    ));
+                }
+                braces.push(at);
+            }
+            b'}' if braces.pop().is_none() => {
+                return Err(PatternError::new(
+                    at,
+                    "a brace closes that was never opened",
+                ));
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    match braces.pop() {
+        Some(open) => Err(PatternError::new(open, "this brace is never closed")),
+        None => Ok(()),
+    }
+}
+
+/// Gives the index of the closing bracket.
+fn check_class(bytes: &[u8], open: usize) -> Result<usize, PatternError> {
+    let mut at = open + 1;
+    if matches!(bytes.get(at), Some(b'!' | b'^')) {
+        at += 1;
+    }
+    let first = at;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b']' if at > first => return Ok(at),
+            b'/' | b'{' | b'}' | b'\\' => {
+                return Err(PatternError::new(
+                    at,
+                    "a class in brackets cannot hold a slash, a brace or a backslash",
+                ));
+            }
+            byte if !byte.is_ascii() => {
+                return Err(PatternError::new(at, "a class in brackets is ASCII"));
+            }
+            _ => {}
+        }
+        if bytes.get(at + 1) == Some(&b'-')
+            && let Some(&end) = bytes.get(at + 2)
+            && end != b']'
+        {
+            if end < byte || !end.is_ascii() || matches!(end, b'/' | b'\\' | b'{' | b'}') {
+                return Err(PatternError::new(at, "this range is not a range"));
+            }
+            if (byte..=end).contains(&b'/') {
+                return Err(PatternError::new(at, "this range holds a slash"));
+            }
+            at += 2;
+        }
+        at += 1;
+    }
+    Err(PatternError::new(open, "this bracket is never closed"))
+}
+
+/// Checks the folders of one alternative.
+fn check_components(glob: &[u8], written: &str) -> Result<(), PatternError> {
+    let components: Vec<&[u8]> = glob.split(|byte| *byte == b'/').collect();
+    for (index, component) in components.iter().enumerate() {
+        if component.is_empty() {
+            let error = PatternError::new(0, "an empty folder name matches nothing");
+            return Err(if index + 1 == components.len() && index > 0 {
+                error.instead(format!("{}/**", written.trim_end_matches('/')))
+            } else {
+                error
+            });
+        }
+        if matches!(*component, b"." | b"..") {
+            return Err(PatternError::new(
+                0,
+                "paths in git hold no `.` and no `..`: this matches nothing",
+            ));
+        }
+        if *component != b"**" && has_double_star(component) {
+            return Err(PatternError::new(
+                memchr::memmem::find(written.as_bytes(), b"**").unwrap_or(0),
+                "`**` must be a whole folder name: `a/**`, `**/a`, `a/**/b`",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn has_double_star(component: &[u8]) -> bool {
+    let mut at = 0;
+    while at < component.len() {
+        match component[at] {
+            b'\\' => at += 2,
+            b'[' => at = class_matches(component, at + 1, 0).1,
+            b'*' if component.get(at + 1) == Some(&b'*') => return true,
+            _ => at += 1,
+        }
+    }
+    false
+}
+
+struct Many;
+
+/// Expands the first brace of `rest`, and the others by recursion.
+fn expand(prefix: Vec<u8>, rest: &[u8], expanded: &mut Vec<Vec<u8>>) -> Result<(), Many> {
+    let mut at = 0;
+    while at < rest.len() {
+        match rest[at] {
+            b'\\' => at += 2,
+            b'[' => at = class_matches(rest, at + 1, 0).1,
+            b'{' => break,
+            _ => at += 1,
+        }
+    }
+    if at >= rest.len() {
+        if expanded.len() == ALTERNATIVES_MAX {
+            return Err(Many);
+        }
+        let mut whole = prefix;
+        whole.extend_from_slice(rest);
+        expanded.push(whole);
+        return Ok(());
+    }
+    let (pieces, end) = alternatives(rest, at);
+    for piece in pieces {
+        let mut text = piece.to_vec();
+        text.extend_from_slice(&rest[end..]);
+        let mut before = prefix.clone();
+        before.extend_from_slice(&rest[..at]);
+        expand(before, &text, expanded)?;
+    }
+    Ok(())
+}
+
+/// The pieces between the brace at `open` and the one that closes it, and the index behind that one.
+fn alternatives(text: &[u8], open: usize) -> (Vec<&[u8]>, usize) {
+    let mut pieces = Vec::new();
+    let mut start = open + 1;
+    let mut depth = 0;
+    let mut at = start;
+    while at < text.len() {
+        match text[at] {
+            b'\\' => at += 1,
+            b'[' => at = class_matches(text, at + 1, 0).1 - 1,
+            b'{' => depth += 1,
+            b'}' if depth == 0 => {
+                pieces.push(&text[start..at]);
+                return (pieces, at + 1);
+            }
+            b'}' => depth -= 1,
+            b',' if depth == 0 => {
+                pieces.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    (pieces, at)
+}
+
+#[cfg(test)]
+mod tests;
