@@ -6,8 +6,6 @@
 mod chain;
 mod entry;
 mod key;
-#[cfg(test)]
-mod tests;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read as _, Write as _};
@@ -290,3 +288,6 @@ fn find_last(tail: &[u8], whole: bool) -> Result<Option<Tail>, LedgerError> {
         end = start.saturating_sub(1);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -218,6 +218,7 @@ impl Cure {
 
     fn approval(&mut self, decision: &Decision, id: Option<&Id>) {
         self.needs("approval");
+        self.is("approval");
         let whom = match &decision.actor.owner {
             Some(owner) => owner.clone(),
             None => "a person who may approve".into(),
@@ -249,7 +250,7 @@ impl Cure {
             let same = |judged: &&Judged| Family::of(&judged.finding) == family;
             faults.iter().copied().filter(same).collect()
         };
-        self.identity(&of(Family::Identity), decision);
+        self.identity(&of(Family::Identity));
         let rewriting: Vec<&Judged> = faults
             .iter()
             .copied()
@@ -290,7 +291,7 @@ impl Cure {
         self.not_a_fix.push("skip_option");
     }
 
-    fn identity(&mut self, faults: &[&Judged], decision: &Decision) {
+    fn identity(&mut self, faults: &[&Judged]) {
         if faults.is_empty() {
             return;
         }
@@ -302,13 +303,7 @@ impl Cure {
         {
             self.retry = Some(Retry::Later);
         }
-        let whom = match &decision.actor.owner {
-            Some(owner) => format!("{owner} or an admin of this server"),
-            None => "an admin of this server".into(),
-        };
-        self.say(format!(
-            "No change to the commits helps: the policy must allow this pusher. Ask {whom}."
-        ));
+        self.say("No change to the commits helps: the policy must allow this pusher.");
     }
 
     fn tags(&mut self, faults: &[&Judged], decision: &Decision) {

@@ -7,10 +7,6 @@ mod cure;
 mod json;
 mod refs;
 mod rewrite;
-#[cfg(test)]
-pub(crate) mod samples;
-#[cfg(test)]
-mod tests;
 mod text;
 mod words;
 
@@ -130,3 +126,10 @@ impl<'a> View<'a> {
         nothing_found || bookkeeping
     }
 }
+
+#[cfg(test)]
+mod pasted;
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;

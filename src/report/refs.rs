@@ -214,13 +214,16 @@ fn allowed_name(decision: &Decision, tried: &RefName, suffix: &str) -> Option<Re
         false => "NAME",
     };
     let kind = tried.splitn_str(3, "/").nth(1)?;
-    let of_kind = |pattern: &&String| pattern.as_bytes().splitn_str(3, "/").nth(1) == Some(kind);
-    let pattern = decision.allowed_refs.iter().find(of_kind).or_else(|| {
-        decision
-            .allowed_refs
-            .iter()
-            .find(|p| p.starts_with("refs/heads/"))
-    })?;
+    let of_kind = |kind: &[u8]| {
+        let same = |pattern: &&String| pattern.as_bytes().splitn_str(3, "/").nth(1) == Some(kind);
+        decision.allowed_refs.iter().find(same)
+    };
+    // A tag is no branch: no branch name can stand for it.
+    let pattern = match (of_kind(kind), kind) {
+        (None, b"tags") => None,
+        (None, _) => of_kind(b"heads"),
+        (found, _) => found,
+    }?;
     if !pattern.contains('*') {
         return suffix
             .is_empty()

@@ -142,8 +142,12 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
         ]));
         return;
     }
-    let (redone, stops): (Vec<&Fault<'_>>, Vec<&Fault<'_>>) =
+    let (redone, mut stops): (Vec<&Fault<'_>>, Vec<&Fault<'_>>) =
         faults.iter().partition(|fault| fault.is_bad_merge());
+    if merges {
+        let order = order_of_replay(decision);
+        stops.sort_by_key(|fault| order.get(&fault.commit.id));
+    }
     let mut command = Vec::new();
     if !stops.is_empty() {
         let marks: Vec<String> = stops
@@ -186,6 +190,36 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
         let text = format!("and so on: {} commits are at fault", stops.len());
         cure.lines.push(Line::Note(text));
     }
+}
+
+/// The order in which `git rebase -r` makes commits again: each line of first parents as a whole, lines that are
+/// merged before those that merge them.
+fn order_of_replay(decision: &Decision) -> HashMap<Oid, usize> {
+    let first_parent: HashMap<Oid, Option<Oid>> = decision
+        .commits
+        .iter()
+        .map(|commit| (commit.id, commit.parents.first().copied()))
+        .collect();
+    let continued: HashSet<Oid> = first_parent.values().copied().flatten().collect();
+    let mut order = HashMap::new();
+    for commit in &decision.commits {
+        if continued.contains(&commit.id) {
+            continue;
+        }
+        let mut line = Vec::new();
+        let mut next = Some(commit.id);
+        while let Some(id) = next
+            && let Some(parent) = first_parent.get(&id)
+            && !order.contains_key(&id)
+        {
+            line.push(id);
+            next = *parent;
+        }
+        for id in line.into_iter().rev() {
+            order.insert(id, order.len());
+        }
+    }
+    order
 }
 
 /// The commit that a rebase must start from to pass through every fault. `None`: it starts at the root.
@@ -350,7 +384,7 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
     let message = fault.has(Family::Message);
     if message {
         cure.lines.push(Line::Note(
-            "write a clean message when git asks for it".into(),
+            "write a clean message when git asks for it, or give it with -m".into(),
         ));
     }
     let mut amend = argv(["git", "commit", "--amend"]);

@@ -298,6 +298,10 @@ fn not_shown(out: &mut String, view: &View<'_>) {
 
 fn hints(out: &mut String, view: &View<'_>) {
     const HINT: &str = "hint: ";
+    if !view.decision.enforced && view.decision.verdict != Verdict::Unjudged {
+        let text = "Nothing has to change now. Once the policy is enforced, this helps:";
+        wrap(out, HINT, HINT, text);
+    }
     for line in &view.cure.lines {
         match line {
             Line::Say(text) | Line::Or(text) => wrap(out, HINT, HINT, text),
@@ -316,16 +320,20 @@ fn hints(out: &mut String, view: &View<'_>) {
         let text = "This check is advisory: the gate of the server decides.";
         wrap(out, HINT, HINT, text);
     }
-    let owner = match &view.decision.actor.owner {
-        Some(owner) => format!("{owner} or an admin"),
-        None => "an admin".into(),
-    };
+    let unjudged = view.decision.verdict == Verdict::Unjudged;
     let rule = view.findings.first().map(|judged| &judged.finding.rule);
-    if let Some(id) = view.id {
-        let text = format!("Ask {owner} about decision {id}.");
-        wrap(out, HINT, HINT, &text);
+    if !unjudged {
+        let owner = match &view.decision.actor.owner {
+            Some(owner) => format!("{owner} or an admin"),
+            None => "an admin".into(),
+        };
+        let about = match view.id {
+            Some(id) => format!(" about decision {id}"),
+            None => String::new(),
+        };
+        wrap(out, HINT, HINT, &format!("Ask {owner}{about}."));
     }
-    if let (Some(rule), true) = (rule, view.decision.verdict != Verdict::Unjudged) {
+    if let (Some(rule), false) = (rule, unjudged) {
         let command = format!("hint: More: ringfence rules show {rule}\n");
         out.push_str(&command);
     }

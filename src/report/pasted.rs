@@ -1,0 +1,417 @@
+//! The commands of the hints, pasted into a shell over real repositories: afterwards nothing is at fault any more.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::samples::*;
+use crate::finding::{Level, Part, PathOp, Place};
+use crate::push::Oid;
+use crate::verdict::{CommitBrief, Decision, Judged};
+
+struct World {
+    _folder: tempfile::TempDir,
+    server: PathBuf,
+    work: PathBuf,
+}
+
+fn git_command(folder: &Path, program: &str) -> Command {
+    let mut command = Command::new(program);
+    command
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", folder)
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_EDITOR", "false")
+        .env("LC_ALL", "C");
+    command
+}
+
+fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).trim().to_owned();
+    assert!(output.status.success(), "{command:?}\n{text}");
+    text
+}
+
+impl World {
+    /// A server whose main holds three files, and a clone on the branch `guide`.
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (server, work) = (folder.path().join("server.git"), folder.path().join("work"));
+        fs::create_dir(&work).unwrap();
+        output(
+            git_command(folder.path(), "git")
+                .args(["init", "-q", "--bare", "-b", "main"])
+                .arg(&server),
+        );
+        let world = World {
+            _folder: folder,
+            server,
+            work,
+        };
+        world.git(&["init", "-q", "-b", "main"]);
+        world.git(&["config", "user.name", "docs-bot"]);
+        world.git(&["config", "user.email", "docs-bot@agents.example"]);
+        world.git(&["remote", "add", "origin", world.server.to_str().unwrap()]);
+        world.commit(&[
+            ("guarded.yml", "one\n"),
+            ("other.yml", "one\n"),
+            ("docs/a.md", "one\n"),
+        ]);
+        world.git(&["push", "-q", "origin", "main"]);
+        world.git(&["switch", "-q", "-c", "guide"]);
+        world
+    }
+
+    fn git(&self, arguments: &[&str]) -> String {
+        output(git_command(&self.work, "git").args(arguments))
+    }
+
+    fn id(&self, revision: &str) -> Oid {
+        Oid::from_hex(self.git(&["rev-parse", revision]).as_bytes()).unwrap()
+    }
+
+    /// Writes files (`None` text: deletes is done by the caller) and commits them.
+    fn commit(&self, files: &[(&str, &str)]) -> Oid {
+        for (path, text) in files {
+            let path = self.work.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-q", "-m", "work"]);
+        self.id("HEAD")
+    }
+
+    /// What the gate would say about the branch, with these findings.
+    fn decision(&self, since: &str, findings: Vec<Judged>) -> Decision {
+        let mut decision = with(findings);
+        let range = match since {
+            "" => "HEAD".to_owned(),
+            since => format!("{since}..HEAD"),
+        };
+        let listing = self.git(&["rev-list", "--topo-order", "--reverse", "--parents", &range]);
+        decision.commits = listing
+            .lines()
+            .map(|line| {
+                let mut ids = line
+                    .split(' ')
+                    .map(|id| Oid::from_hex(id.as_bytes()).unwrap());
+                CommitBrief {
+                    id: ids.next().unwrap(),
+                    parents: ids.collect(),
+                    refs: vec![name(BRANCH)],
+                }
+            })
+            .collect();
+        let stored = (!since.is_empty()).then(|| self.id(since));
+        decision.updates = vec![update(BRANCH, stored, Some(self.id("HEAD")))];
+        decision
+    }
+
+    /// Pastes the commands. `by_hand` does what a remark asks for.
+    fn paste(&self, decision: &Decision, by_hand: impl Fn(&str)) -> String {
+        let text = super::text(decision, None);
+        for line in text
+            .lines()
+            .filter_map(|line| line.strip_prefix("hint:   "))
+        {
+            match line.strip_prefix("# ") {
+                Some(remark) => by_hand(remark),
+                None => drop(output(git_command(&self.work, "sh").args(["-c", line]))),
+            }
+        }
+        text
+    }
+
+    /// Every text that a path ever had in the commits since.
+    fn ever(&self, since: &str, path: &str) -> Vec<String> {
+        let range = match since {
+            "" => "HEAD".to_owned(),
+            since => format!("{since}..HEAD"),
+        };
+        let commits = self.git(&["rev-list", &range]);
+        let show = |commit: &str| {
+            let object = format!("{commit}:{path}");
+            let output = git_command(&self.work, "git")
+                .args(["cat-file", "blob", &object])
+                .output()
+                .unwrap();
+            match output.status.success() {
+                true => String::from_utf8(output.stdout).unwrap(),
+                false => "absent".into(),
+            }
+        };
+        let mut texts: Vec<String> = commits.lines().map(show).collect();
+        texts.sort();
+        texts.dedup();
+        texts
+    }
+}
+
+fn at(mut judged: Judged, commit: Oid) -> Judged {
+    judged.finding.place.commit = Some(commit);
+    judged
+}
+
+fn nothing(_: &str) {}
+
+#[test]
+fn paths_of_older_commits_and_of_the_tip() {
+    let world = World::new();
+    let first = world.commit(&[("guarded.yml", "two\n"), ("docs/a.md", "two\n")]);
+    world.commit(&[("docs/b.md", "new\n")]);
+    let tip = world.commit(&[("added.yml", "new\n"), ("other.yml", "two\n")]);
+    let decision = world.decision(
+        "main",
+        vec![
+            at(denied(0, "guarded.yml", PathOp::Modify), first),
+            at(denied(0, "added.yml", PathOp::Add), tip),
+            at(denied(0, "other.yml", PathOp::Modify), tip),
+        ],
+    );
+    world.paste(&decision, nothing);
+    assert_eq!(world.ever("main", "guarded.yml"), ["one\n"]);
+    assert_eq!(world.ever("main", "other.yml"), ["one\n"]);
+    assert_eq!(world.ever("main", "added.yml"), ["absent"]);
+    assert_eq!(world.ever("main", "docs/a.md"), ["two\n"]);
+    assert!(
+        fs::exists(world.work.join("added.yml")).unwrap(),
+        "the work is not lost"
+    );
+}
+
+#[test]
+fn a_tip_that_does_nothing_else() {
+    let world = World::new();
+    let tip = world.commit(&[("guarded.yml", "two\n")]);
+    let decision = world.decision(
+        "main",
+        vec![at(denied(0, "guarded.yml", PathOp::Modify), tip)],
+    );
+    world.paste(&decision, nothing);
+    assert_eq!(world.ever("main", "guarded.yml"), ["one\n"]);
+}
+
+#[test]
+fn a_root_commit() {
+    let world = World::new();
+    let root = world.id("main");
+    world.commit(&[("docs/b.md", "new\n")]);
+    let decision = world.decision("", vec![at(denied(0, "guarded.yml", PathOp::Add), root)]);
+    world.paste(&decision, nothing);
+    assert_eq!(world.ever("", "guarded.yml"), ["absent"]);
+    assert_eq!(world.ever("", "docs/a.md"), ["one\n"]);
+}
+
+#[test]
+fn links_and_deletions_and_odd_names() {
+    let world = World::new();
+    let odd = "a b/$(id)'s *.yml";
+    world.commit(&[(odd, "one\n"), ("a b/keep.yml", "one\n")]);
+    let since = world.id("HEAD").to_string();
+    for path in ["new-link", "guarded.yml"] {
+        let _ = fs::remove_file(world.work.join(path));
+        std::os::unix::fs::symlink("/etc/passwd", world.work.join(path)).unwrap();
+    }
+    fs::remove_file(world.work.join("other.yml")).unwrap();
+    let tip = world.commit(&[(odd, "two\n"), ("a b/keep.yml", "two\n"), ("-rf", "new\n")]);
+    let decision = world.decision(
+        &since,
+        vec![
+            at(denied(0, "new-link", PathOp::Symlink), tip),
+            at(denied(0, "guarded.yml", PathOp::Symlink), tip),
+            at(denied(0, "other.yml", PathOp::Delete), tip),
+            at(denied(0, odd, PathOp::Modify), tip),
+            at(denied(0, "-rf", PathOp::Add), tip),
+        ],
+    );
+    world.paste(&decision, nothing);
+    for (path, text) in [
+        ("new-link", "absent"),
+        ("guarded.yml", "one\n"),
+        ("other.yml", "one\n"),
+        (odd, "one\n"),
+        ("-rf", "absent"),
+    ] {
+        assert_eq!(world.ever(&since, path), [text], "{path}");
+    }
+    assert_eq!(world.ever(&since, "a b/keep.yml"), ["two\n"]);
+}
+
+#[test]
+fn a_secret_in_the_middle() {
+    let world = World::new();
+    let secret = world.commit(&[("deploy/config.env", "KEY=value\n")]);
+    world.commit(&[("docs/b.md", "new\n")]);
+    let decision = world.decision("main", vec![at(token(0, "deploy/config.env"), secret)]);
+    let asked = std::cell::Cell::new(0);
+    world.paste(&decision, |remark| {
+        if remark.starts_with("remove the value from deploy/config.env") {
+            asked.set(asked.get() + 1);
+            fs::write(world.work.join("deploy/config.env"), "KEY=\n").unwrap();
+        }
+    });
+    assert_eq!(asked.get(), 1);
+    assert_eq!(world.ever("main", "deploy/config.env"), ["KEY=\n"]);
+}
+
+fn evil_merge(world: &World) -> Oid {
+    world.commit(&[("docs/b.md", "new\n")]);
+    world.git(&["switch", "-q", "-c", "side", "main"]);
+    world.commit(&[("docs/c.md", "new\n")]);
+    world.git(&["switch", "-q", "guide"]);
+    world.git(&["merge", "-q", "--no-commit", "--no-ff", "side"]);
+    world.commit(&[("guarded.yml", "evil\n")])
+}
+
+#[test]
+fn an_evil_merge() {
+    for older in [false, true] {
+        let world = World::new();
+        let merge = evil_merge(&world);
+        let mut findings = vec![at(denied(0, "guarded.yml", PathOp::Modify), merge)];
+        findings[0].finding.rule = "merge/evil".into();
+        if older {
+            let later = world.commit(&[("docs/d.md", "new\n"), ("other.yml", "two\n")]);
+            findings.push(at(denied(0, "other.yml", PathOp::Modify), later));
+        }
+        world.paste(&world.decision("main", findings), nothing);
+        assert_eq!(world.ever("main", "guarded.yml"), ["one\n"]);
+        assert_eq!(world.ever("main", "other.yml"), ["one\n"]);
+        assert_eq!(
+            world.git(&["rev-list", "--count", "--merges", "main..HEAD"]),
+            "1"
+        );
+        assert_eq!(world.git(&["show", "HEAD:docs/c.md"]), "new");
+    }
+}
+
+#[test]
+fn a_fault_on_each_side_of_a_merge() {
+    let world = World::new();
+    let ours = world.commit(&[("guarded.yml", "two\n")]);
+    world.git(&["switch", "-q", "-c", "side", "main"]);
+    let theirs = world.commit(&[("other.yml", "two\n")]);
+    world.git(&["switch", "-q", "guide"]);
+    world.git(&["merge", "-q", "--no-edit", "side"]);
+    let decision = world.decision(
+        "main",
+        vec![
+            at(denied(0, "guarded.yml", PathOp::Modify), ours),
+            at(denied(0, "other.yml", PathOp::Modify), theirs),
+        ],
+    );
+    world.paste(&decision, nothing);
+    assert_eq!(world.ever("main", "guarded.yml"), ["one\n"]);
+    assert_eq!(world.ever("main", "other.yml"), ["one\n"]);
+}
+
+#[test]
+fn authors_of_the_tip_and_of_all() {
+    for commits in [1, 3] {
+        let world = World::new();
+        world.git(&["config", "user.name", "Somebody Else"]);
+        world.git(&["config", "user.email", "else@agents.example"]);
+        let findings = (0..commits).map(|n| {
+            let id = world.commit(&[("docs/a.md", &format!("{n}\n"))]);
+            at(
+                judged(
+                    "identity/author-mismatch",
+                    Level::Deny,
+                    "author",
+                    in_commit(Part::Author, 0, None),
+                ),
+                id,
+            )
+        });
+        let findings = findings.collect();
+        world.paste(&world.decision("main", findings), nothing);
+        let names = world.git(&["log", "--format=%an <%ae>%n%cn <%ce>", "main..HEAD"]);
+        assert_eq!(names.lines().count(), 2 * commits);
+        assert!(
+            names
+                .lines()
+                .all(|name| name == "docs-bot <docs-bot@agents.example>"),
+            "{names}"
+        );
+        assert_eq!(
+            world.git(&["show", "HEAD:docs/a.md"]),
+            (commits - 1).to_string()
+        );
+    }
+}
+
+#[test]
+fn pushes_elsewhere_in_parts_and_after_a_merge() {
+    let world = World::new();
+    for n in 0..3 {
+        world.commit(&[("docs/a.md", &format!("{n}\n"))]);
+    }
+    let tip = world.id("HEAD").to_string();
+    let on_server = |to: &str| output(git_command(&world.server, "git").args(["rev-parse", to]));
+
+    let mut place = Place::new(Part::Ref);
+    place.ref_name = Some(name("refs/heads/main"));
+    let mut elsewhere = world.decision(
+        "main",
+        vec![judged("ref/out-of-boundary", Level::Deny, "no", place)],
+    );
+    elsewhere.updates[0] = update(
+        "refs/heads/main",
+        Some(world.id("main")),
+        Some(world.id("HEAD")),
+    );
+    world.paste(&elsewhere, nothing);
+    assert_eq!(on_server("refs/heads/agents/docs-bot/main"), tip);
+
+    let mut parts = world.decision(
+        "main",
+        vec![judged(
+            "limit/commits",
+            Level::Deny,
+            "no",
+            Place::new(Part::Commit),
+        )],
+    );
+    parts.findings[0].decided_by.what = "limits: commits: 2".into();
+    let text = world.paste(&parts, nothing);
+    assert_eq!(text.matches("git push").count(), 2);
+    assert_eq!(on_server(BRANCH), tip);
+
+    // The branch on the server went on; ours was made again.
+    world.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    world.commit(&[("docs/b.md", "new\n")]);
+    let mut place = Place::new(Part::Ref);
+    place.ref_name = Some(name(BRANCH));
+    let mut force = world.decision("main", vec![judged("ref/force", Level::Deny, "no", place)]);
+    force.allowed_refs = vec![BRANCH.into()];
+    world.paste(&force, nothing);
+    world.git(&["push", "-q", "origin", &format!("HEAD:{BRANCH}")]);
+    world.git(&["merge-base", "--is-ancestor", &tip, "HEAD"]);
+}
+
+#[test]
+fn a_history_of_its_own_is_put_on_top() {
+    let world = World::new();
+    world.git(&["switch", "-q", "--orphan", "own"]);
+    world.commit(&[("docs/own.md", "new\n")]);
+    world.git(&["remote", "set-head", "origin", "main"]);
+    let decision = world.decision(
+        "",
+        vec![judged(
+            "history/unrelated",
+            Level::Deny,
+            "no",
+            Place::new(Part::Commit),
+        )],
+    );
+    world.paste(&decision, nothing);
+    assert_eq!(
+        world.git(&["rev-parse", "HEAD~1"]),
+        world.id("main").to_string()
+    );
+}
