@@ -1,5 +1,6 @@
 //! The commands: one file each. This one parses and dispatches.
 
+mod demo;
 mod doctor;
 mod install;
 
@@ -39,6 +40,8 @@ struct Cli {
 /// One variant a command; the arguments and the work are in the command's own file.
 #[derive(clap::Subcommand)]
 enum Command {
+    /// Show a throw-away server, real pushes, and every verdict
+    Demo(demo::DemoArgs),
     /// Put the hook where a host runs it
     Install(install::InstallArgs),
     /// Take the hook away again
@@ -63,6 +66,7 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     };
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     match cli.command {
+        Command::Demo(args) => demo::run(&args, &mut out, &mut err),
         Command::Install(args) => install::install(&args, &mut out, &mut err),
         Command::Uninstall(args) => install::uninstall(&args, &mut out, &mut err),
         Command::Doctor(args) => doctor::run(&args, &mut out, &mut err),
