@@ -323,25 +323,25 @@ fn uninstall_leaves_foreign_hooks_alone() {
 #[test]
 fn a_root_covers_every_bare_repository_below_it_and_reports_each() {
     let server = Server::new();
-    for name in ["root/a.git", "root/org/b.git", "root/@hashed/aa/bb/c.git"] {
+    for name in ["srv/a.git", "srv/org/b.git", "srv/@hashed/aa/bb/c.git"] {
         server.bare(name);
     }
-    server.git("root", &["init", "-q", "clone"]);
-    symlink(server.path("root/org"), server.path("root/link")).unwrap();
-    server.write("root/org/b.git/hooks/pre-receive", "#!/bin/sh\n", 0o755);
-    let (exit, text) = server.install("plain", ["--repo-root", "root"], &[]);
+    server.git("srv", &["init", "-q", "clone"]);
+    symlink(server.path("srv/org"), server.path("srv/link")).unwrap();
+    server.write("srv/org/b.git/hooks/pre-receive", "#!/bin/sh\n", 0o755);
+    let (exit, text) = server.install("plain", ["--repo-root", "srv"], &[]);
     assert_eq!(exit, Exit::Refuse, "one of them has a hook of its own");
     let folders: Vec<&str> = text.lines().filter(|line| line.starts_with('@')).collect();
     assert_eq!(
         folders,
         [
-            "@/root/@hashed/aa/bb/c.git",
-            "@/root/a.git",
-            "@/root/org/b.git"
+            "@/srv/@hashed/aa/bb/c.git",
+            "@/srv/a.git",
+            "@/srv/org/b.git"
         ]
     );
-    assert!(server.path("root/a.git/hooks/pre-receive").exists());
-    let (exit, text) = server.run(&["doctor", "--repo-root", &server.text("root")]);
+    assert!(server.path("srv/a.git/hooks/pre-receive").exists());
+    let (exit, text) = server.run(&["doctor", "--repo-root", &server.text("srv")]);
     assert_eq!(exit, Exit::Refuse);
     assert_eq!(
         text.matches("error: ").count(),
