@@ -20,6 +20,8 @@ pub mod redact;
 
 pub mod repo;
 
+pub mod host;
+
 pub mod verdict;
 
 pub mod ledger;
