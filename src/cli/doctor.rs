@@ -7,7 +7,7 @@
 mod tests;
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,8 @@ use super::install::lines::{Lines, shown};
 use super::install::repositories::{Settings, git_version};
 use super::install::shim::{self, Found};
 use super::install::{git_dirs, is_executable};
+use crate::policy::{Known, Policy};
+use crate::push::HostKind;
 
 /// Arguments of `ringfence doctor`.
 #[derive(Debug, clap::Args)]
@@ -81,9 +83,10 @@ pub(super) fn examine(git_dir: &Path, policy: Option<&Path>, lines: &mut Lines<'
         }
     };
     let installed = installed(git_dir, &settings, lines);
-    if let Some(hook) = &installed {
-        check_hook(hook, policy, lines);
-    }
+    let policy = match &installed {
+        Some(hook) => check_hook(hook, policy, lines),
+        None => policy.and_then(|file| check_policy(file, lines)),
+    };
     let advisory = installed
         .as_ref()
         .is_some_and(|hook| hook.kind == Kind::PrePush);
@@ -91,7 +94,7 @@ pub(super) fn examine(git_dir: &Path, policy: Option<&Path>, lines: &mut Lines<'
         if let Some(hook) = &installed {
             check_post_receive(hook, lines);
         }
-        check_record_folder(git_dir, lines);
+        check_record_folder(git_dir, policy.as_ref(), lines);
         check_settings(&settings, lines);
     }
 }
@@ -236,7 +239,8 @@ fn check_dispatcher(hooks: &Path, lines: &mut Lines<'_>) {
     }
 }
 
-fn check_hook(hook: &Installed, policy: Option<&Path>, lines: &mut Lines<'_>) {
+/// Everything that the hook needs to judge. Gives the policy that it judges by, as far as that can be known.
+fn check_hook(hook: &Installed, meant: Option<&Path>, lines: &mut Lines<'_>) -> Option<Policy> {
     let before = lines.errors();
     let file = &hook.file;
     if !is_executable(file) {
@@ -254,33 +258,34 @@ fn check_hook(hook: &Installed, policy: Option<&Path>, lines: &mut Lines<'_>) {
             "make it executable, or remove it",
         );
     }
-    if let Found::Shim {
+    let policy = if let Found::Shim {
         binary,
         policy: used,
     } = &hook.found
     {
         check_binary(binary, lines);
-        check_policy(used, lines);
-        if let Some(policy) = policy
-            && policy.canonicalize().ok() != used.canonicalize().ok()
+        if let Some(meant) = meant
+            && meant.canonicalize().ok() != used.canonicalize().ok()
         {
             lines.error(
                 format_args!(
                     "the hook judges by {}, not by {}",
                     shown(used),
-                    shown(policy)
+                    shown(meant)
                 ),
                 "run ringfence install with the policy that is meant",
             );
         }
+        check_policy(used, lines)
     } else {
         lines.warning(
             format_args!("{} calls ringfence in its own way", shown(file)),
-            "program and policy were not checked",
+            "its program, and the policy that it judges by, were not checked",
         );
-        if let Some(policy) = policy {
-            check_policy(policy, lines);
-        }
+        meant.and_then(|file| check_policy(file, lines))
+    };
+    if let Some(policy) = &policy {
+        check_pinned(hook.kind, policy, lines);
     }
     if lines.errors() == before {
         let note = match hook.kind {
@@ -291,6 +296,7 @@ fn check_hook(hook: &Installed, policy: Option<&Path>, lines: &mut Lines<'_>) {
         };
         lines.ok(format_args!("{} ({note})", shown(file)));
     }
+    policy
 }
 
 /// The same shim beside it, which records what landed.
@@ -398,30 +404,53 @@ fn check_binary(binary: &Path, lines: &mut Lines<'_>) {
     }
 }
 
-fn check_policy(policy: &Path, lines: &mut Lines<'_>) {
-    let readable = fs::metadata(policy).and_then(|metadata| {
-        if metadata.is_file() {
-            fs::File::open(policy).map(drop)
-        } else {
-            Err(io::Error::other("not a file"))
+/// Loads the policy as the hook will. `None`: it cannot be used, and that was told.
+fn check_policy(file: &Path, lines: &mut Lines<'_>) -> Option<Policy> {
+    // Names of checks and rules are left to `policy check`.
+    match Policy::load(file, &Known::ANY) {
+        Ok(policy) => {
+            check_rights(file, lines);
+            Some(policy)
         }
-    });
-    if let Err(error) = readable {
-        lines.error(
-            format_args!(
-                "the policy {}: {error}: every push is refused",
-                shown(policy)
-            ),
-            "restore it, or run ringfence install with --policy",
-        );
-        return;
+        Err(error) => {
+            lines.error(
+                format_args!(
+                    "the policy {} cannot be used, so every push is refused: {}",
+                    shown(file),
+                    error.brief()
+                ),
+                format_args!("ringfence policy check --policy {}", shown(file)),
+            );
+            None
+        }
     }
-    check_rights(policy, lines);
 }
 
-/// The default place of the ledger: what cannot be recorded is refused.
-fn check_record_folder(git_dir: &Path, lines: &mut Lines<'_>) {
-    let folder = git_dir.join("ringfence");
+/// A kind that is pinned for one host, and a hook in the place of another.
+fn check_pinned(kind: Kind, policy: &Policy, lines: &mut Lines<'_>) {
+    let fits = match policy.host.kind {
+        None => true,
+        Some(HostKind::Gitea) => kind == Kind::Gitea,
+        Some(HostKind::Gitlab) => kind == Kind::Gitlab,
+        Some(HostKind::Plain | HostKind::Http | HostKind::Gitolite | HostKind::Local) => {
+            kind == Kind::Plain
+        }
+    };
+    if !fits && kind != Kind::PrePush {
+        lines.warning(
+            "host: kind in the policy is not the host that the hook was installed for",
+            "pin the host that runs the hook: another one's variables are not looked at",
+        );
+    }
+}
+
+/// What cannot be recorded is refused.
+fn check_record_folder(git_dir: &Path, policy: Option<&Policy>, lines: &mut Lines<'_>) {
+    let ledger = policy.and_then(|policy| policy.ledger.as_deref());
+    let folder = match ledger.and_then(Path::parent) {
+        Some(folder) => folder.to_path_buf(),
+        None => git_dir.join("ringfence"),
+    };
     let probe = folder.join(format!(".doctor-{}", std::process::id()));
     let written = fs::OpenOptions::new()
         .write(true)

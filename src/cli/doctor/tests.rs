@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, symlink};
 
 use super::Exit;
 use crate::cli::install::repositories;
-use crate::cli::install::tests::Server;
+use crate::cli::install::tests::{POLICY, Server};
 
 #[test]
 fn a_healthy_repository() {
@@ -99,8 +99,54 @@ fn a_program_or_policy_that_is_gone() {
         "{findings}"
     );
     assert!(
-        findings.contains("error: the policy @/policy.yaml: No such file"),
+        findings
+            .contains("error: the policy @/policy.yaml cannot be used, so every push is refused"),
         "{findings}"
+    );
+}
+
+#[test]
+fn a_policy_that_is_not_valid() {
+    let server = Server::new();
+    server.plain();
+    server.write("policy.yaml", &POLICY.replace("kind:", "knid:"), 0o644);
+    let findings = server.findings();
+    assert!(
+        findings.contains("cannot be used, so every push is refused: policy.yaml:2: "),
+        "{findings}"
+    );
+}
+
+#[test]
+fn a_host_that_is_pinned_and_another_that_has_the_hook() {
+    let server = Server::new();
+    server.plain();
+    let pinned = |kind: &str| {
+        let policy = format!("{POLICY}host: {{ kind: {kind} }}\n");
+        server.write("policy.yaml", &policy, 0o644);
+        server
+            .doctor()
+            .1
+            .contains("warning: host: kind in the policy is not the host")
+    };
+    assert!(pinned("gitea") && pinned("gitlab"));
+    assert!(!pinned("plain") && !pinned("http") && !pinned("gitolite") && !pinned("auto"));
+}
+
+#[test]
+fn a_ledger_elsewhere() {
+    let server = Server::new();
+    server.plain();
+    let ledger = server.text("records/ledger.jsonl");
+    server.write("policy.yaml", &format!("{POLICY}ledger: {ledger}\n"), 0o644);
+    assert!(server.findings().contains("error: @/records: No such file"));
+    fs::create_dir(server.path("records")).unwrap();
+    server.chmod("records", 0o755);
+    let (exit, text) = server.doctor();
+    assert_eq!(exit, Exit::Accept);
+    assert!(
+        text.contains("ok: @/records can be written\nwarning: @/records is open to other"),
+        "{text}"
     );
 }
 
@@ -108,7 +154,7 @@ fn a_program_or_policy_that_is_gone() {
 fn another_policy_than_the_one_meant() {
     let server = Server::new();
     server.plain();
-    server.write("other.yaml", "", 0o644);
+    server.write("other.yaml", POLICY, 0o644);
     let (repo, policy) = (server.text("site.git"), server.text("policy.yaml"));
     assert_eq!(
         server

@@ -15,6 +15,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::path::{Path, PathBuf};
 
 use super::{Exit, doctor};
+use crate::policy::{Known, Policy};
 use lines::{Lines, shown};
 use repositories::Settings;
 use shim::{Found, Hook};
@@ -132,7 +133,13 @@ pub(super) fn uninstall(args: &UninstallArgs, out: &mut dyn Write, err: &mut dyn
 }
 
 fn usage(err: &mut dyn Write, message: &str) -> Exit {
-    let _ = writeln!(err, "error: {message}");
+    // A mistake in a policy comes with its own first word.
+    let first = if message.contains("error: ") {
+        ""
+    } else {
+        "error: "
+    };
+    let _ = writeln!(err, "{first}{}", message.trim_end());
     Exit::Usage
 }
 
@@ -277,11 +284,8 @@ impl Plan {
         }
         let policy = std::path::absolute(&args.policy)
             .map_err(|error| format!("{}: {error}", shown(&args.policy)))?;
-        let metadata = fs::metadata(&policy)
-            .map_err(|error| format!("the policy {}: {error}", shown(&policy)))?;
-        if !metadata.is_file() {
-            return Err(format!("the policy {} is not a file", shown(&policy)));
-        }
+        // A hook with a policy that cannot be used refuses every push. Names of checks are left to `policy check`.
+        Policy::load(&policy, &Known::ANY).map_err(|error| error.to_string())?;
         Ok(Plan {
             host: args.host,
             binary,

@@ -9,6 +9,11 @@ use clap::Parser as _;
 use super::*;
 use crate::cli::doctor::DoctorArgs;
 
+/// The least that is a policy.
+pub(in crate::cli) const POLICY: &str = "version: 1\n\
+    identities: { bot: { kind: agent, match: { account: bot }, boundary: b } }\n\
+    boundaries: { b: { refs: [{ match: refs/heads/x, may: [create, update] }], paths: [{ match: a, may: [add] }] } }\n";
+
 /// A folder with a policy and a program that takes the place of ringfence: it writes down what it is called with, and
 /// refuses when a file says so.
 pub(in crate::cli) struct Server(tempfile::TempDir);
@@ -21,7 +26,7 @@ impl Server {
             server.0.path().display()
         );
         server.write("ringfence's bin/ringfence", &program, 0o755);
-        server.write("policy.yaml", "version: 1\n", 0o644);
+        server.write("policy.yaml", POLICY, 0o644);
         server
     }
 
@@ -199,7 +204,7 @@ fn installing_twice_changes_nothing() {
     );
     assert_eq!(server.read("site.git/hooks/pre-receive"), before);
     // Another policy, another script.
-    server.write("other.yaml", "version: 1\n", 0o644);
+    server.write("other.yaml", POLICY, 0o644);
     let other = server.text("other.yaml");
     let bin = server.text("ringfence's bin/ringfence");
     let repo = server.text("site.git");
@@ -370,11 +375,13 @@ fn a_root_without_repositories_is_a_mistake() {
         Exit::Usage
     );
     server.bare("site.git");
+    server.write("broken.yaml", "version: 1\nboundary: {}\n", 0o644);
     let repo = server.text("site.git");
     for (policy, bin) in [
         ("nowhere", "ringfence's bin/ringfence"),
         ("policy.yaml", "policy.yaml"),
         ("policy.yaml", "nowhere"),
+        ("broken.yaml", "ringfence's bin/ringfence"),
     ] {
         let (policy, bin) = (server.text(policy), server.text(bin));
         let (exit, _) = server.run(&[
