@@ -4,8 +4,13 @@
 //! repository's config only the `extensions` section is read, to refuse what the gate does not understand.
 
 mod alternates;
+mod changes;
 mod config;
+mod graph;
+mod history;
 mod layout;
+mod merge;
+mod net;
 mod objects;
 mod packed;
 mod parse;
@@ -14,9 +19,13 @@ mod reftable;
 mod store;
 #[cfg(test)]
 mod tests;
+mod text_merge;
+mod trees;
 
 use std::ffi::OsString;
 
+pub use changes::{Change, Entry, Origin};
+pub use history::{History, NewCommit, NewContent, NewTag};
 pub use layout::{Layout, RefStorage};
 pub use objects::{Kind, Object, Reader};
 pub use parse::{Commit, Defect, Mode, Signature, Tag, TreeEntry};
