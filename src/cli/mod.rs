@@ -3,6 +3,7 @@
 mod demo;
 mod doctor;
 mod install;
+mod ledger;
 
 use std::ffi::OsString;
 use std::io;
@@ -48,6 +49,8 @@ enum Command {
     Uninstall(install::UninstallArgs),
     /// Find what lets pushes pass unseen, and what refuses every push
     Doctor(doctor::DoctorArgs),
+    /// Prove the record, and ask it
+    Ledger(ledger::LedgerArgs),
 }
 
 /// Runs the program with its arguments, the program's own name first.
@@ -70,6 +73,7 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         Command::Install(args) => install::install(&args, &mut out, &mut err),
         Command::Uninstall(args) => install::uninstall(&args, &mut out, &mut err),
         Command::Doctor(args) => doctor::run(&args, &mut out, &mut err),
+        Command::Ledger(args) => ledger::run(&args, &mut out, &mut err),
     }
     .into()
 }

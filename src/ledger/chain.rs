@@ -209,14 +209,17 @@ pub fn verify(mut from: impl BufRead, anchor: Option<[u8; 32]>) -> Result<Verifi
                 verified.anchor_met |= anchor == Some(link.hash);
                 verified.head = Some(link.clone());
             }
-            (None, _) if link.is_some() => {
+            (None, Some((at, bytes))) if link.is_some() => {
+                return Err(broken(at, not_an_entry(None, Some(bytes))));
+            }
+            (None, None) if link.is_some() => {
                 let (found, due) = (link.map_or(0, |link| link.seq), verified.entries + 1);
                 let why = if found == due {
                     format!("entry {found} does not follow from the one before")
                 } else {
                     format!("entry {found} where entry {due} must stand")
                 };
-                return Err(broken(loose.map_or(number, |(at, _)| at), why));
+                return Err(broken(number, why));
             }
             (None, None) => loose = Some((number, line.len() as u64)),
             (None, Some((at, bytes))) => loose = Some((at, bytes + 1 + line.len() as u64)),

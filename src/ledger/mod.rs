@@ -60,6 +60,11 @@ const TAIL_MAX_BYTES: u64 = 2 * chain::LINE_MAX_BYTES as u64;
 /// How far back a landed push looks for its decision.
 const COVERING_MAX_BYTES: u64 = 4 << 20;
 
+/// Where the ledger of a repository is when the policy names no place.
+pub fn default_path(git_dir: &Path) -> PathBuf {
+    git_dir.join("ringfence/ledger.jsonl")
+}
+
 /// An open ledger.
 #[derive(Debug)]
 pub struct Ledger {

@@ -1,0 +1,166 @@
+use std::fs;
+use std::time::Duration;
+
+use clap::Parser as _;
+
+use super::*;
+use crate::ledger::{Entry, Ledger};
+use crate::report::samples;
+
+#[derive(clap::Parser)]
+struct Typed {
+    #[command(flatten)]
+    args: LedgerArgs,
+}
+
+fn typed(arguments: &[&str]) -> (Exit, String) {
+    let args = Typed::try_parse_from([&["ledger"], arguments].concat())
+        .unwrap()
+        .args;
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit = run(&args, &mut out, &mut err);
+    (exit, String::from_utf8([out, err].concat()).unwrap())
+}
+
+/// Four entries: an accept of a push that landed, a reject, an observed reject of an unknown pusher.
+fn sample() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.jsonl");
+    let ledger = Ledger::open(&path).unwrap();
+    let at = |minute: u32| {
+        format!("2026-11-22T20:{minute:02}:05.007Z")
+            .parse()
+            .unwrap()
+    };
+    let append = |entry: &Entry| ledger.append(entry, Duration::from_secs(5)).unwrap();
+    let id = append(&Entry::decision(&samples::clean(), at(1)));
+    let update = &samples::clean().updates[0];
+    let moved = Moved::of(&update.command.name, update.stored, update.command.new);
+    append(&Entry::landed(vec![moved.clone()], Some(&id), at(1)));
+    append(&Entry::decision(
+        &samples::with(vec![samples::token(0xb2, "docs/a.md")]),
+        at(2),
+    ));
+    let mut observed = samples::with(vec![samples::token(0xb2, "docs/\u{1b}[2J.md")]);
+    observed.enforced = false;
+    observed.actor.identity = None;
+    append(&Entry::decision(&observed, at(3)));
+    append(&Entry::landed(vec![moved], None, at(3)));
+    (folder, path.to_str().unwrap().to_owned())
+}
+
+/// Hashes hold the program's version, ids come from hashes.
+fn still(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let words = line.split(' ').map(|word| {
+            let is_id = word.len() == 9 && word.as_bytes()[4] == b'-' && Id::parse(word).is_some();
+            if is_id { "XXXX-XXXX" } else { word }
+        });
+        out.push_str(&words.collect::<Vec<_>>().join(" "));
+        out.push('\n');
+    }
+    out.replace(&format!(" {}\n", env!("CARGO_PKG_VERSION")), " VERSION\n")
+}
+
+#[test]
+fn one_line_an_entry() {
+    let (_folder, path) = sample();
+    let (exit, text) = typed(&["show", "--file", &path]);
+    assert_eq!(exit, Exit::Accept);
+    insta::assert_snapshot!(still(&text));
+}
+
+#[test]
+fn one_decision_in_full() {
+    let (_folder, path) = sample();
+    let (_, lines) = typed(&["show", "--file", &path]);
+    let id = |line: usize| lines.lines().nth(line).unwrap()[26..35].to_owned();
+    let (_, accepted) = typed(&["show", &id(0).to_lowercase(), "--file", &path]);
+    let (_, observed) = typed(&["show", &id(3).replace('-', ""), "--file", &path]);
+    insta::assert_snapshot!(still(&format!("{accepted}\n{observed}")));
+    let (exit, text) = typed(&["show", "0000-0000", "--file", &path]);
+    assert_eq!(exit, Exit::Refuse);
+    assert!(text.ends_with("no entry 0000-0000\n"), "{text}");
+}
+
+#[test]
+fn filters() {
+    let (_folder, path) = sample();
+    let count = |arguments: &[&str]| {
+        let (exit, text) = typed(&[&["export", &path], arguments].concat());
+        assert_eq!(exit, Exit::Accept);
+        assert!(
+            text.lines()
+                .all(|line| line.starts_with("{\"v\":1,\"seq\":"))
+        );
+        text.lines().count()
+    };
+    assert_eq!(count(&[]), 5);
+    assert_eq!(count(&["--as", "docs-bot"]), 2);
+    assert_eq!(count(&["--verdict", "reject"]), 2);
+    assert_eq!(count(&["--verdict", "reject", "--as", "docs-bot"]), 1);
+    assert_eq!(count(&["--since", "2026-11-22T20:02:05.007Z"]), 3);
+    assert_eq!(count(&["--until", "2026-11-22T20:02:05.007Z"]), 2);
+    assert_eq!(count(&["--since", "2026-11-23"]), 0);
+    let wrong = ["export", "--since", "yesterday"];
+    assert!(Typed::try_parse_from([&["ledger"][..], &wrong].concat()).is_err());
+}
+
+#[test]
+fn verify_tells_the_head_and_the_first_bad_line() {
+    let (_folder, path) = sample();
+    let (exit, text) = typed(&["verify", &path]);
+    assert_eq!(exit, Exit::Accept);
+    assert!(
+        text.starts_with("ok: 5 entries, the chain is whole\nhead: "),
+        "{text}"
+    );
+    let head = text.trim_end().rsplit(' ').next().unwrap();
+    assert_eq!(typed(&["verify", &path, "--head", head]).0, Exit::Accept);
+
+    let whole = fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    fs::write(&path, lines[..4].join("\n") + "\n").unwrap();
+    assert_eq!(typed(&["verify", &path]).0, Exit::Accept);
+    let (exit, text) = typed(&["verify", &path, "--head", head]);
+    assert_eq!(exit, Exit::Refuse);
+    assert!(text.contains(head), "{text}");
+
+    fs::write(&path, whole.replacen("reject", "accept", 1)).unwrap();
+    let (exit, text) = typed(&["verify", &path]);
+    assert_eq!(exit, Exit::Refuse);
+    assert_eq!(
+        text,
+        format!("error: {path}:3: the line was changed: its hash is wrong\n")
+    );
+
+    fs::write(&path, &whole[..whole.len() - 30]).unwrap();
+    let (exit, text) = typed(&["verify", &path]);
+    assert_eq!(exit, Exit::Accept);
+    assert!(text.starts_with("warning: the last "), "{text}");
+}
+
+#[test]
+fn a_ledger_that_is_not_there_is_no_whole_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.jsonl");
+    let (exit, text) = typed(&["verify", path.to_str().unwrap()]);
+    assert_eq!(exit, Exit::Usage);
+    assert!(text.starts_with("error: "), "{text}");
+    let (exit, _) = typed(&["show", "--repo", folder.path().to_str().unwrap()]);
+    assert_eq!(exit, Exit::Usage);
+}
+
+#[test]
+fn the_policy_names_the_ledger() {
+    let (folder, path) = sample();
+    let policy = folder.path().join("policy.yaml");
+    let text =
+        format!("version: 1\nledger: {path}\nunknown: deny\nidentities: {{}}\nboundaries: {{}}\n");
+    fs::write(&policy, text).unwrap();
+    let (exit, text) = typed(&["verify", "--policy", policy.to_str().unwrap()]);
+    assert_eq!(exit, Exit::Accept, "{text}");
+    let (exit, text) = typed(&["verify", "--policy", "/nowhere/policy.yaml"]);
+    assert_eq!(exit, Exit::Usage, "{text}");
+}
