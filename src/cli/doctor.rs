@@ -7,7 +7,7 @@
 mod tests;
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -94,7 +94,7 @@ pub(super) fn examine(git_dir: &Path, policy: Option<&Path>, lines: &mut Lines<'
         if let Some(hook) = &installed {
             check_post_receive(hook, lines);
         }
-        check_record_folder(git_dir, policy.as_ref(), lines);
+        check_record(git_dir, policy.as_ref(), lines);
         check_settings(&settings, lines);
     }
 }
@@ -445,39 +445,55 @@ fn check_pinned(kind: Kind, policy: &Policy, lines: &mut Lines<'_>) {
 }
 
 /// What cannot be recorded is refused.
-fn check_record_folder(git_dir: &Path, policy: Option<&Policy>, lines: &mut Lines<'_>) {
-    let ledger = policy.and_then(|policy| policy.ledger.as_deref());
-    let folder = match ledger.and_then(Path::parent) {
-        Some(folder) => folder.to_path_buf(),
-        None => git_dir.join("ringfence"),
+fn check_record(git_dir: &Path, policy: Option<&Policy>, lines: &mut Lines<'_>) {
+    let ledger = match policy.and_then(|policy| policy.ledger.clone()) {
+        Some(ledger) => git_dir.join(ledger),
+        None => git_dir.join("ringfence/ledger.jsonl"),
     };
-    let probe = folder.join(format!(".doctor-{}", std::process::id()));
-    let written = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&probe)
-        .map(drop);
-    match written.and_then(|()| fs::remove_file(&probe)) {
-        Ok(()) => lines.ok(format_args!("{} can be written", shown(&folder))),
+    let folder = ledger.parent().unwrap_or(git_dir);
+    // The first push makes what is missing.
+    let existing = folder
+        .ancestors()
+        .find(|folder| folder.symlink_metadata().is_ok())
+        .unwrap_or(folder);
+    let written =
+        probe(existing).and_then(
+            |()| match fs::OpenOptions::new().append(true).open(&ledger) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                opened => opened.map(drop),
+            },
+        );
+    match written {
+        Ok(()) => lines.ok(format_args!("{} can be written", shown(&ledger))),
         Err(error) => lines.error(
             format_args!(
-                "{}: {error}: the record cannot be written, so every push is refused",
-                shown(&folder)
+                "{} cannot be written, so every push is refused: {error}",
+                shown(&ledger)
             ),
-            "run ringfence install, or give the folder to the account that runs git",
+            format_args!("give {} to the account that runs git", shown(existing)),
         ),
     }
-    if let Ok(metadata) = fs::metadata(&folder)
+    if let Ok(metadata) = fs::metadata(folder)
         && metadata.permissions().mode() & 0o077 != 0
     {
         lines.warning(
             format_args!(
                 "{} is open to other accounts, and holds the record",
-                shown(&folder)
+                shown(folder)
             ),
-            format_args!("chmod 700 {}", shown(&folder)),
+            format_args!("chmod 700 {}", shown(folder)),
         );
     }
+}
+
+/// Writes into a folder, and leaves nothing behind. The rights of a folder do not tell (ACLs, read-only file systems).
+fn probe(folder: &Path) -> io::Result<()> {
+    let file = folder.join(format!(".ringfence-doctor-{}", std::process::id()));
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&file)?;
+    fs::remove_file(&file)
 }
 
 /// The name of a hook in git's configuration (git 2.54) that runs ringfence for pre-receive.

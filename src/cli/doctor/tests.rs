@@ -15,7 +15,7 @@ fn a_healthy_repository() {
     assert_eq!(exit, Exit::Accept);
     assert_eq!(
         text,
-        "ok: git keeps pushed objects in quarantine\n@/site.git\nok: @/site.git/hooks/pre-receive (git runs it)\nok: @/site.git/ringfence can be written\n"
+        "ok: git keeps pushed objects in quarantine\n@/site.git\nok: @/site.git/hooks/pre-receive (git runs it)\nok: @/site.git/ringfence/ledger.jsonl can be written\n"
     );
 }
 
@@ -139,13 +139,21 @@ fn a_ledger_elsewhere() {
     server.plain();
     let ledger = server.text("records/ledger.jsonl");
     server.write("policy.yaml", &format!("{POLICY}ledger: {ledger}\n"), 0o644);
-    assert!(server.findings().contains("error: @/records: No such file"));
+    server.write("records", "", 0o644);
+    assert!(
+        server
+            .findings()
+            .contains("error: @/records/ledger.jsonl cannot be written")
+    );
+    fs::remove_file(server.path("records")).unwrap();
     fs::create_dir(server.path("records")).unwrap();
     server.chmod("records", 0o755);
     let (exit, text) = server.doctor();
     assert_eq!(exit, Exit::Accept);
     assert!(
-        text.contains("ok: @/records can be written\nwarning: @/records is open to other"),
+        text.contains(
+            "ok: @/records/ledger.jsonl can be written\nwarning: @/records is open to other"
+        ),
         "{text}"
     );
 }
@@ -205,14 +213,15 @@ fn files_that_others_can_change() {
 fn a_record_that_cannot_be_written() {
     let server = Server::new();
     server.plain();
+    // The first push makes the folder.
     fs::remove_dir(server.path("site.git/ringfence")).unwrap();
-    assert!(
-        server
-            .findings()
-            .contains("the record cannot be written, so every push is refused")
-    );
+    assert_eq!(server.doctor().0, Exit::Accept);
     server.write("site.git/ringfence", "", 0o700);
-    assert!(server.findings().contains("the record cannot be written"));
+    let refused = "ledger.jsonl cannot be written, so every push is refused";
+    assert!(server.findings().contains(refused));
+    fs::remove_file(server.path("site.git/ringfence")).unwrap();
+    fs::create_dir_all(server.path("site.git/ringfence/ledger.jsonl")).unwrap();
+    assert!(server.findings().contains(refused));
 }
 
 #[test]
