@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 #[path = "build/presets.rs"]
 mod presets;
+#[path = "build/secrets.rs"]
+mod secrets;
 
 fn main() {
     println!("cargo::rerun-if-changed=rules/build.rs");
@@ -11,4 +13,5 @@ fn main() {
     let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
     presets::compile(&root.join("rules"), &out);
+    secrets::compile(&out);
 }

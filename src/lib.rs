@@ -22,6 +22,8 @@ pub mod repo;
 
 pub mod host;
 
+pub mod scan;
+
 pub mod verdict;
 
 pub mod ledger;

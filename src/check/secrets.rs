@@ -1,0 +1,59 @@
+//! Secrets in any text of the push. The work is in [`crate::scan`].
+
+use std::borrow::Cow;
+
+use super::{Check, Hit, Rule, Text};
+use crate::budget::{Budget, Exhausted};
+use crate::finding::{Evidence, Level};
+use crate::redact::FingerprintKey;
+use crate::scan::{Scanner, UNSCANNED};
+
+/// The check.
+pub(super) struct Secrets;
+
+static RULES: &[Rule] = include!(concat!(env!("OUT_DIR"), "/secret_check_rules.rs"));
+
+impl Check for Secrets {
+    fn name(&self) -> &'static str {
+        "secrets"
+    }
+
+    fn rules(&self) -> &'static [Rule] {
+        RULES
+    }
+
+    fn reads_content(&self) -> bool {
+        true
+    }
+
+    fn content(
+        &self,
+        text: &Text<'_>,
+        key: &FingerprintKey,
+        budget: &Budget,
+        hits: &mut Vec<Hit>,
+    ) -> Result<(), Exhausted> {
+        let outcome = Scanner::builtin().scan(text.bytes, budget)?;
+        hits.extend(outcome.matches.into_iter().map(|found| Hit {
+            rule: Cow::Borrowed(found.rule.id),
+            title: Cow::Borrowed(found.rule.title),
+            bytes: found.bytes.clone(),
+            confidence: Some(found.confidence),
+            evidence: Some(Evidence {
+                prefix: found.prefix().map(str::to_owned),
+                bytes: found.value().len(),
+                fingerprint: key.fingerprint(found.rule.id, found.value()),
+            }),
+            detail: (!found.via.is_empty()).then(|| format!("inside {}", found.via.join(" inside "))),
+        }));
+        hits.extend(outcome.unscanned.into_iter().map(|(bytes, why)| Hit {
+            rule: Cow::Borrowed(UNSCANNED),
+            title: Cow::Borrowed("content that could not be looked into"),
+            bytes,
+            confidence: None,
+            evidence: None,
+            detail: Some(why.to_owned()),
+        }));
+        Ok(())
+    }
+}

@@ -1,0 +1,232 @@
+//! From a keyword to a secret: the rule's regex around it, the edges, the validator, placeholders.
+
+use std::ops::Range;
+
+use super::Rank;
+use super::rules::{Pack, SecretRule};
+use super::validators::{Judgement, judge};
+use crate::budget::{Budget, Exhausted};
+use crate::finding::Confidence;
+
+/// What a closer look at one match costs, in bytes of regex work.
+const CANDIDATE_COST: usize = 1024;
+
+/// What a rule found in one layer of a text.
+pub(super) struct Confirmed {
+    pub(super) rule: &'static SecretRule,
+    pub(super) value: Range<usize>,
+    pub(super) confidence: Confidence,
+}
+
+/// The regex work that is left for one text.
+pub(super) struct Work {
+    left: u64,
+}
+
+impl Work {
+    pub(super) fn new(left: u64) -> Self {
+        Work { left }
+    }
+}
+
+/// Where a rule must be asked: from `start` to `end`.
+#[derive(Clone, Copy)]
+pub(super) struct Window {
+    pub(super) rule: u16,
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+/// Asks the rule about one window. `false`: the work ran out before the end of the window.
+pub(super) fn window(
+    pack: &Pack,
+    text: &[u8],
+    window: Window,
+    work: &mut Work,
+    budget: &Budget,
+    out: &mut Vec<Confirmed>,
+) -> Result<bool, Exhausted> {
+    let index = usize::from(window.rule);
+    let rule = &pack.rules[index];
+    let Some(regex) = pack.regex(index) else {
+        return Ok(false);
+    };
+    let text_to = &text[..window.end];
+    let mut at = window.start;
+    let mut since_clock = 0;
+    while at < window.end {
+        let found = regex.find_at(text_to, at);
+        let walked = found.map_or(window.end, |found| found.end()) - at;
+        let cost = walked + found.map_or(16, |_| CANDIDATE_COST);
+        let Some(left) = work.left.checked_sub(cost as u64) else {
+            return Ok(false);
+        };
+        work.left = left;
+        since_clock += cost;
+        if since_clock > 1 << 20 {
+            since_clock = 0;
+            budget.check_time()?;
+        }
+        let Some(found) = found else { break };
+        let value = if rule.captures {
+            regex
+                .captures_at(text_to, found.start())
+                .and_then(|groups| groups.iter().skip(1).flatten().next().map(|m| m.range()))
+                .unwrap_or(found.range())
+        } else {
+            found.range()
+        };
+        match confirm(rule, text, found.range(), value) {
+            Some(confirmed) => {
+                at = confirmed.value.end.max(found.start() + 1);
+                out.push(confirmed);
+            }
+            // The true one may start inside what was refused.
+            None => at = found.start() + 1,
+        }
+    }
+    Ok(true)
+}
+
+fn confirm(
+    rule: &'static SecretRule,
+    text: &[u8],
+    found: Range<usize>,
+    value: Range<usize>,
+) -> Option<Confirmed> {
+    let (judgement, value) = judge(rule, text, found, value);
+    let bytes = &text[value.clone()];
+    let confidence = match judgement {
+        Judgement::Refuted => return None,
+        Judgement::Proved => Confidence::Certain,
+        Judgement::Plausible => rule.confidence,
+        Judgement::Doubtful => Confidence::Possible,
+    };
+    if documented(rule, bytes) {
+        return None;
+    }
+    // A proof needs no further evidence; without one the value must stand alone and look made by a machine.
+    if judgement != Judgement::Proved {
+        if rule.edges && !(left_edge(text, value.start) && right_edge(text, value.end)) {
+            return None;
+        }
+        if is_placeholder(body(rule, bytes)) {
+            return None;
+        }
+    }
+    let confidence = if judgement == Judgement::Plausible && rule.rank == Rank::Vendor {
+        confidence.min(randomness(body(rule, bytes)))
+    } else {
+        confidence
+    };
+    Some(Confirmed {
+        rule,
+        value,
+        confidence,
+    })
+}
+
+/// The value without the part that every one has.
+fn body<'a>(rule: &SecretRule, value: &'a [u8]) -> &'a [u8] {
+    rule.prefix
+        .and_then(|prefix| value.strip_prefix(prefix.as_bytes()))
+        .unwrap_or(value)
+}
+
+/// An example of the vendor's own documentation.
+fn documented(rule: &SecretRule, value: &[u8]) -> bool {
+    rule.ignore
+        .iter()
+        .any(|known| match known.strip_prefix('*') {
+            Some(ending) => value.ends_with(ending.as_bytes()),
+            None => value == known.as_bytes(),
+        })
+}
+
+/// Whether a word can start at `start`. Escapes (`\n`, `%3D`, `\u003d`) end in letters and still are edges.
+fn left_edge(text: &[u8], start: usize) -> bool {
+    let before = &text[..start];
+    match before.last() {
+        None => return true,
+        Some(byte) if !is_word(*byte) => return true,
+        Some(_) => {}
+    }
+    let tail = |count: usize| before.len().checked_sub(count).map(|from| &before[from..]);
+    let hex = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
+    matches!(
+        tail(2),
+        Some([b'\\', b'n' | b'r' | b't' | b'b' | b'f' | b'v' | b'0'])
+    ) || matches!(tail(3), Some([b'%', digits @ ..]) if hex(digits))
+        || matches!(tail(4), Some([b'\\', b'x', digits @ ..]) if hex(digits))
+        || matches!(tail(6), Some([b'\\', b'u', digits @ ..]) if hex(digits))
+}
+
+fn right_edge(text: &[u8], end: usize) -> bool {
+    text.get(end).is_none_or(|byte| !is_word(*byte))
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// Whether the whole value stands for a secret that is not there: one character over and over, a counted
+/// sequence, a repeated piece, a variable or a template. Never because of a word inside it.
+pub(super) fn is_placeholder(value: &[u8]) -> bool {
+    let wrapped = |open: &[u8], close: &[u8]| {
+        value.len() >= open.len() + close.len() && value.starts_with(open) && value.ends_with(close)
+    };
+    if value.is_empty()
+        || wrapped(b"<", b">")
+        || wrapped(b"${", b"}")
+        || wrapped(b"$(", b")")
+        || wrapped(b"{{", b"}}")
+        || wrapped(b"{", b"}")
+        || wrapped(b"[", b"]")
+        || wrapped(b"%", b"%")
+    {
+        return true;
+    }
+    if let Some(name) = value.strip_prefix(b"$")
+        && name
+            .iter()
+            .all(|byte| byte.is_ascii_uppercase() || *byte == b'_')
+    {
+        return true;
+    }
+    let mut seen = [0usize; 256];
+    for byte in value {
+        seen[usize::from(byte.to_ascii_lowercase())] += 1;
+    }
+    let distinct = seen.iter().filter(|count| **count > 0).count();
+    let most = seen.iter().max().copied().unwrap_or(0);
+    if distinct <= 2 || (value.len() >= 16 && (distinct < 5 || most * 5 >= value.len() * 3)) {
+        return true;
+    }
+    if value.len() >= 8 {
+        let counted = value
+            .windows(2)
+            .filter(|pair| matches!(pair[1].wrapping_sub(pair[0]), 0 | 1 | 0xff))
+            .count();
+        if counted * 4 >= (value.len() - 1) * 3 {
+            return true;
+        }
+        if (1..=value.len() / 2).any(|period| value[period..] == value[..value.len() - period]) {
+            return true;
+        }
+    }
+    false
+}
+
+/// A long value without any digit, or without any letter, is seldom what a vendor's generator makes.
+fn randomness(body: &[u8]) -> Confidence {
+    let digits = body.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let letters = body
+        .iter()
+        .filter(|byte| byte.is_ascii_alphabetic())
+        .count();
+    if body.len() >= 20 && (digits == 0 || letters == 0) {
+        Confidence::Possible
+    } else {
+        Confidence::Certain
+    }
+}

@@ -1,0 +1,182 @@
+//! The secret scanner: rules, prefilter, confirmation, decoding.
+//!
+//! A text goes through the keyword prefilter once. Only the surroundings of a keyword meet a regex, only what the
+//! regex takes meets a validator. Encoded parts are unpacked and go the same way, within bounds.
+
+pub mod grams;
+pub mod prefilter;
+pub mod rules;
+
+mod confirm;
+mod decode;
+mod sample;
+#[cfg(test)]
+mod tests;
+mod validators;
+
+use std::ops::Range;
+
+use crate::budget::{Budget, Exhausted};
+use crate::finding::Confidence;
+pub use rules::{BUILTIN, Guard, Pack, Rank, SecretRule};
+pub use sample::{Dice, make as make_sample, surroundings, test_pack};
+pub use validators::Validator;
+
+/// The rule for content that a bound kept the scanner from.
+pub const UNSCANNED: &str = "limit/unscanned";
+
+/// How much one text may cost beyond reading it once.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Levels of encoding.
+    pub depth: u32,
+    /// Unpacked bytes, all levels together, as a base and a multiple of the text's length.
+    pub decoded: (u64, u64),
+    /// Bytes that regexes walk over, in the same form.
+    pub confirmed: (u64, u64),
+    /// Compressed streams that are opened.
+    pub streams: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            depth: 5,
+            decoded: (64 << 20, 16),
+            confirmed: (16 << 20, 16),
+            streams: 10_000,
+        }
+    }
+}
+
+/// A secret that was found. Has no `Debug`: the value is never printed.
+#[derive(Clone)]
+pub struct Match {
+    /// The rule.
+    pub rule: &'static SecretRule,
+    /// The bytes of the text that hold it; for decoded content, the encoded bytes.
+    pub bytes: Range<usize>,
+    /// How sure.
+    pub confidence: Confidence,
+    /// The encodings around it, outermost first.
+    pub via: Vec<&'static str>,
+    value: Vec<u8>,
+}
+
+impl Match {
+    /// The secret, for its fingerprint and its length. Never show it.
+    pub fn value(&self) -> &[u8] {
+        &self.value
+    }
+
+    /// The part of the value that may be shown.
+    pub fn prefix(&self) -> Option<&'static str> {
+        self.rule
+            .prefix
+            .filter(|prefix| self.value.starts_with(prefix.as_bytes()))
+    }
+}
+
+/// What a scan tells.
+#[derive(Default)]
+pub struct Outcome {
+    /// The secrets, by place.
+    pub matches: Vec<Match>,
+    /// Parts that a bound kept the scanner from, with the reason.
+    pub unscanned: Vec<(Range<usize>, &'static str)>,
+}
+
+/// Looks for the secrets of one pack.
+pub struct Scanner<'a> {
+    pack: &'a Pack,
+    limits: Limits,
+}
+
+impl Scanner<'static> {
+    /// With the rules of the program.
+    pub fn builtin() -> Self {
+        Scanner::of(&BUILTIN)
+    }
+}
+
+impl<'a> Scanner<'a> {
+    /// With the rules of a pack.
+    pub fn of(pack: &'a Pack) -> Self {
+        Scanner {
+            pack,
+            limits: Limits::default(),
+        }
+    }
+
+    /// With other bounds.
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// All secrets of a text. The budget gives the time; every other bound becomes a part that is told as unscanned.
+    pub fn scan(&self, text: &[u8], budget: &Budget) -> Result<Outcome, Exhausted> {
+        let mut run = decode::Run::new(self.pack, &self.limits, text.len(), budget);
+        let mut found = Vec::new();
+        run.layer(text, 0, &mut found)?;
+        let mut unscanned = run.unscanned;
+        unscanned.sort_by_key(|(bytes, _)| bytes.start);
+        unscanned.dedup();
+        Ok(Outcome {
+            matches: settle(found),
+            unscanned,
+        })
+    }
+}
+
+/// One match for each rule, value and place; the most specific rule where several claim the same bytes.
+fn settle(mut found: Vec<Match>) -> Vec<Match> {
+    if found.len() > 1 {
+        found.sort_by(|a, b| {
+            (b.rule.rank, b.confidence, b.value.len())
+                .cmp(&(a.rule.rank, a.confidence, a.value.len()))
+                .then(a.via.len().cmp(&b.via.len()))
+                .then(a.bytes.start.cmp(&b.bytes.start))
+                .then(a.rule.id.cmp(b.rule.id))
+        });
+        // Kept ranges by start. They do not overlap one another, so a neighbour on each side is all to ask.
+        let mut kept: std::collections::BTreeMap<usize, (usize, usize)> = Default::default();
+        let mut keep = Vec::with_capacity(found.len());
+        for candidate in found {
+            let (start, end) = (candidate.bytes.start, candidate.bytes.end);
+            let rival = kept
+                .range(..end.max(start + 1))
+                .next_back()
+                .filter(|(_, (kept_end, _))| *kept_end > start)
+                .map(|(_, (_, index))| *index);
+            match rival {
+                None => {
+                    kept.insert(start, (end, keep.len()));
+                    keep.push(candidate);
+                }
+                // A compressed or folded part is one place for all that is in it: different values stay apart.
+                Some(rival) => {
+                    let rival: &Match = &keep[rival];
+                    let same_place = rival.bytes == candidate.bytes && !candidate.via.is_empty();
+                    let claimed = keep.iter().any(|other: &Match| {
+                        other.bytes == candidate.bytes && overlaps(&other.value, &candidate.value)
+                    });
+                    if same_place && !claimed {
+                        keep.push(candidate);
+                    }
+                }
+            }
+        }
+        found = keep;
+    }
+    found.sort_by(|a, b| {
+        (a.bytes.start, a.bytes.end, a.rule.id).cmp(&(b.bytes.start, b.bytes.end, b.rule.id))
+    });
+    found
+}
+
+/// Whether one value is part of the other.
+fn overlaps(a: &[u8], b: &[u8]) -> bool {
+    let (long, short) = if a.len() >= b.len() { (a, b) } else { (b, a) };
+    memchr::memmem::find(long, short).is_some()
+}

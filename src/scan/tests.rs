@@ -1,0 +1,223 @@
+use super::sample;
+use super::*;
+use crate::budget::Bounds;
+
+fn scan(text: &[u8]) -> Outcome {
+    let budget = Budget::new(Bounds {
+        time: std::time::Duration::from_secs(60),
+        ..Bounds::default()
+    });
+    Scanner::builtin().scan(text, &budget).unwrap()
+}
+
+fn ids(text: &[u8]) -> Vec<&'static str> {
+    scan(text)
+        .matches
+        .iter()
+        .map(|found| found.rule.id)
+        .collect()
+}
+
+#[test]
+fn every_rule_finds_its_samples_everywhere_and_no_negative() {
+    let failures = test_pack(&BUILTIN, None, 3);
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn the_pack_is_as_large_as_promised() {
+    assert!(BUILTIN.rules.len() >= 150);
+    let providers: std::collections::BTreeSet<_> =
+        BUILTIN.rules.iter().map(|rule| rule.provider).collect();
+    assert!(providers.len() >= 45);
+}
+
+fn made(format: &str) -> String {
+    sample::make(format, &mut Dice::new(11)).unwrap()
+}
+
+#[test]
+fn a_place_is_that_of_the_encoded_bytes() {
+    let token = made("ghp_{crc62:30}");
+    let packed = data_encoding::BASE64.encode(format!("a {token} z").as_bytes());
+    let text = format!("one\nvalue: {packed}\n");
+    let told = scan(text.as_bytes());
+    assert_eq!(told.matches.len(), 1);
+    let found = &told.matches[0];
+    assert_eq!(found.value(), token.as_bytes());
+    assert_eq!(found.via, ["base64"]);
+    let piece = &packed[found.bytes.start - 11..found.bytes.end - 11];
+    assert!(
+        piece.len() <= token.len().div_ceil(3) * 4 + 4,
+        "{}",
+        piece.len()
+    );
+    assert_eq!(found.confidence, Confidence::Certain);
+}
+
+#[test]
+fn a_wrong_checksum_is_only_possible() {
+    let mut token = made("ghp_{crc62:30}").into_bytes();
+    token[10] = if token[10] == b'a' { b'b' } else { b'a' };
+    let told = scan(&token);
+    assert_eq!(told.matches.len(), 1);
+    assert_eq!(told.matches[0].confidence, Confidence::Possible);
+}
+
+#[test]
+fn the_word_false_hides_nothing() {
+    let body = "false0NULL1true2Example3test4dum";
+    let token = format!("ghp_{}", &body[..30]);
+    let sum = validators::base62_crc32(&token.as_bytes()[4..]);
+    let token = [token.as_bytes(), &sum].concat();
+    assert_eq!(ids(&token), ["secret/github-pat-classic"]);
+}
+
+#[test]
+fn the_specific_rule_wins_over_the_generic_one() {
+    let text = format!("api_key = \"{}\"", made("sk_live_{base62:99}"));
+    assert_eq!(ids(text.as_bytes()), ["secret/stripe-live-key"]);
+    let url = format!(
+        "https://x-access-token:{}@github.com/o/r.git",
+        made("ghp_{crc62:30}")
+    );
+    assert_eq!(ids(url.as_bytes()), ["secret/github-pat-classic"]);
+}
+
+#[test]
+fn two_secrets_in_one_place_are_two() {
+    let text = format!("{} {}", made("ghp_{crc62:30}"), made("sk_live_{base62:99}"));
+    let packed = gzip(text.as_bytes());
+    let mut found = ids(&packed);
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        ["secret/github-pat-classic", "secret/stripe-live-key"]
+    );
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packer.write_all(text).unwrap();
+    packer.finish().unwrap()
+}
+
+#[test]
+fn compressed_streams() {
+    let text = format!("line\n{}\n", made("npm_{crc62:30}"));
+    let packed = gzip(text.as_bytes());
+    assert_eq!(ids(&packed), ["secret/npm-access-token"]);
+    assert_eq!(ids(&gzip(&packed)), ["secret/npm-access-token"]);
+    let framed = [b"some bytes before".as_slice(), &packed, b"and after"].concat();
+    assert_eq!(ids(&framed), ["secret/npm-access-token"]);
+    let folded = data_encoding::BASE64.encode(&packed);
+    assert_eq!(ids(folded.as_bytes()), ["secret/npm-access-token"]);
+    let mut zlib = Vec::new();
+    {
+        use std::io::Write as _;
+        let mut packer = flate2::write::ZlibEncoder::new(&mut zlib, flate2::Compression::default());
+        packer.write_all(text.as_bytes()).unwrap();
+    }
+    assert_eq!(ids(&zlib), ["secret/npm-access-token"]);
+    // A secret over the seam of two pieces.
+    let long = [
+        vec![b'.'; (1 << 20) - 20],
+        text.into_bytes(),
+        vec![b'.'; 4 << 20],
+    ]
+    .concat();
+    assert_eq!(ids(&gzip(&long)), ["secret/npm-access-token"]);
+}
+
+#[test]
+fn a_zip_entry() {
+    use std::io::Write as _;
+    let text = format!("{}\n", made("npm_{crc62:30}")).repeat(1);
+    let mut packer = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+    packer.write_all(text.as_bytes()).unwrap();
+    let data = packer.finish().unwrap();
+    let mut zip = b"PK\x03\x04\x14\0\0\0\x08\0\0\0\0\0\0\0\0\0".to_vec();
+    zip.extend(u32::try_from(data.len()).unwrap().to_le_bytes());
+    zip.extend(u32::try_from(text.len()).unwrap().to_le_bytes());
+    zip.extend([5, 0, 0, 0]);
+    zip.extend(b"a.txt");
+    zip.extend(data);
+    assert_eq!(ids(&zip), ["secret/npm-access-token"]);
+}
+
+#[test]
+fn a_bomb_is_told_and_costs_no_memory() {
+    let bomb = gzip(&vec![0; 100 << 20]);
+    let told = scan(&bomb);
+    assert!(told.matches.is_empty());
+    assert_eq!(told.unscanned.len(), 1);
+    assert_eq!(told.unscanned[0].1, "unpacks to too much");
+}
+
+#[test]
+fn too_many_levels_are_told() {
+    let mut text = format!("{}\n", made("npm_{crc62:30}"))
+        .repeat(40)
+        .into_bytes();
+    for _ in 0..6 {
+        text = data_encoding::BASE64.encode(&text).into_bytes();
+    }
+    let told = scan(&text);
+    assert!(told.matches.is_empty());
+    assert_eq!(told.unscanned[0].1, "encoded too many times");
+}
+
+#[test]
+fn many_hits_of_one_keyword_end() {
+    for piece in [
+        "ghp_",
+        "eyJhbGciOi.eyJ.",
+        "-----BEGIN PRIVATE KEY-----\n",
+        "AKIAAKIA",
+        "password='",
+        "PK\x03\x04",
+        "https://a:b@",
+    ] {
+        let text = piece.repeat((1 << 20) / piece.len());
+        let started = std::time::Instant::now();
+        let _ = scan(text.as_bytes());
+        assert!(
+            started.elapsed() < std::time::Duration::from_secs(10),
+            "{piece}"
+        );
+    }
+}
+
+#[test]
+fn a_key_in_a_json_string() {
+    let text = made(
+        "{{\"key\": \"-----BEGIN RSA PRIVATE KEY-----\\n{der-key-json}\\n-----END RSA PRIVATE KEY-----\\n\"}",
+    );
+    let told = scan(text.as_bytes());
+    assert_eq!(told.matches.len(), 1);
+    assert_eq!(told.matches[0].rule.id, "secret/private-key");
+    assert_eq!(told.matches[0].confidence, Confidence::Certain);
+}
+
+#[test]
+fn rules_are_only_compiled_on_a_hit() {
+    assert!(
+        ids("fn main() { println!(\"https://example.com/\"); } // password: none\n".as_bytes())
+            .is_empty()
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_panics(text in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..600), at in 0usize..600, which in 0usize..400) {
+        let mut text = text;
+        let keywords = BUILTIN.prefilter.keywords;
+        let at = at.min(text.len());
+        text.splice(at..at, keywords[which % keywords.len()].bytes.iter().copied());
+        let told = scan(&text);
+        for found in told.matches {
+            assert!(found.bytes.start <= found.bytes.end && found.bytes.end <= text.len());
+        }
+    }
+}
