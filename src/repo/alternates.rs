@@ -96,3 +96,38 @@ pub(super) fn of(dir: &Path) -> Result<Vec<PathBuf>, String> {
     }
     Err(format!("{}: alternates are nested too deep", dir.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    fn list(text: &str) -> Vec<String> {
+        split(text.as_bytes(), b':')
+            .into_iter()
+            .map(|path| path.into_os_string().into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn lists_are_read_as_git_reads_them() {
+        let cases: &[(&str, &[&str])] = &[
+            ("", &[]),
+            (":::", &[]),
+            ("/a", &["/a"]),
+            ("/a:/b:", &["/a", "/b"]),
+            ("\"/a:b\":/c", &["/a:b", "/c"]),
+            (r#""/\"q\"\\\141\n":/c"#, &["/\"q\"\\a\n", "/c"]),
+            // Broken quoting is taken as it stands.
+            ("\"/a:/b", &["\"/a", "/b"]),
+            (r#""/\q":/b"#, &["\"/\\q\"", "/b"]),
+            (r#""/\477":/b"#, &["\"/\\477\"", "/b"]),
+            // What follows a closing quote up to the next entry: one byte is skipped, whatever it is.
+            ("\"/a\"x/b:/c", &["/a", "/b", "/c"]),
+            ("#/a:/b", &["/b"]),
+            ("/a#:/b", &["/a#", "/b"]),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(&list(text), expected, "{text}");
+        }
+    }
+}

@@ -287,3 +287,62 @@ impl Lines<'_> {
         Ok(String::from_utf8_lossy(&out).into_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn format(text: &str) -> Result<(HashKind, RefStorage), String> {
+        parse(text.as_bytes()).map(|format| (format.hash, format.refs))
+    }
+
+    #[test]
+    fn only_the_format_is_read() {
+        let plain = Ok((HashKind::Sha1, RefStorage::Files));
+        for text in [
+            "",
+            "\u{feff}[core]\n\tbare = true\n",
+            "[core]\n\trepositoryformatversion = 0\n\tbare\n[remote \"a ] \\\" b\"]\n url = x # y\n",
+            "[core] repositoryformatversion = 1 ; why\n[extensions]\nnoop\nnoop-v1\n",
+            "[core]\r\n\tRepositoryFormatVersion = \"1\"\r\n[EXTENSIONS]\r\n\tObjectFormat = sha1\r\n",
+            // Version 0: git ignores what it does not know.
+            "[extensions]\n\tsomething = true\n\tworktreeConfig = true\n",
+            "[core]\n\trepositoryformatversion = 1\n[extensions \"sub\"]\n\tunknown = true\n[user]\n\tunknown = 1\n",
+            "[alias]\n\tlong = one \\\n two \\\\ \"quoted # no comment; \\t\\n\\b\\\"\"\n[include]\n\tpath = elsewhere\n",
+            "[a.b]\nc=d",
+        ] {
+            assert_eq!(format(text), plain, "{text}");
+        }
+        let sha256 = "[core]\nrepositoryformatversion = 1\n[extensions]\nobjectformat = sha256\n\
+            compatobjectformat = sha1\nrefstorage = reftable\npartialclone = origin\nrelativeworktrees\n";
+        assert_eq!(format(sha256), Ok((HashKind::Sha256, RefStorage::Reftable)));
+    }
+
+    #[test]
+    fn what_is_not_known_or_malformed_is_refused() {
+        for text in [
+            "[core]\nrepositoryformatversion = 2\n",
+            "[core]\nrepositoryformatversion = x\n",
+            "[core]\nrepositoryformatversion\n",
+            "[core]\nrepositoryformatversion = 1\n[extensions]\nsomething = true\n",
+            "[core]\nrepositoryformatversion = 1\n[extensions]\nobjectformat = md5\n",
+            "[core]\nrepositoryformatversion = 1\n[extensions]\nobjectformat\n",
+            "[core]\nrepositoryformatversion = 1\n[extensions]\nrefstorage = other\n",
+            "[extensions]\nobjectformat = sha256\n",
+            "[core\n",
+            "[core \"a\n\"]\n",
+            "[core \"a\" ]\n",
+            "[core \"a\\\n\"]\n",
+            "[co re]\n",
+            "[core]\n= 1\n",
+            "[core]\n1a = 1\n",
+            "[core]\na b = 1\n",
+            "[core]\na = \"open\n",
+            "[core]\na = \\q\n",
+            "[core]\na = \"b",
+            "\u{1}",
+        ] {
+            assert!(format(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use super::RepoError;
 use crate::push::{HashKind, Oid, RefName};
 
 /// Once a search has come down to this many bytes they are read at once.
-const BLOCK: u64 = 8 << 10;
+const BLOCK: u64 = 4 << 10;
 
 fn refuse(why: impl std::fmt::Display) -> RepoError {
     RepoError::Refs(format!("packed-refs: {why}"))
@@ -99,18 +99,28 @@ fn name_of(line: &[u8]) -> &[u8] {
     line.split_once_str(" ").map_or(b"", |(_, name)| name)
 }
 
-/// The refs in `text`, which is a range of whole lines.
-fn refs(text: &[u8], hash: HashKind) -> impl Iterator<Item = Result<(Oid, &[u8]), RepoError>> {
-    text.lines()
+/// The lines of refs in `text`, which is a range of whole lines: id still as text, name.
+fn refs(text: &[u8], hash: HashKind) -> impl Iterator<Item = Result<(&[u8], &[u8]), RepoError>> {
+    let cut_off = text.last().is_some_and(|byte| *byte != b'\n');
+    let lines = text
+        .lines()
         .filter(|line| !matches!(line.first(), Some(b'^' | b'#')))
-        .map(move |line| {
-            let malformed = || refuse("a line is malformed");
-            let (hex, name) = line.split_once_str(" ").ok_or_else(malformed)?;
-            match Oid::from_hex(hex) {
-                Ok(id) if id.kind() == hash => Ok((id, name)),
-                _ => Err(malformed()),
-            }
-        })
+        .map(move |line| match line.split_once_str(" ") {
+            Some((hex, name)) if hex.len() == hash.len_in_hex() => Ok((hex, name)),
+            _ => Err(malformed()),
+        });
+    cut_off.then(|| Err(malformed())).into_iter().chain(lines)
+}
+
+fn malformed() -> RepoError {
+    refuse("a line is malformed")
+}
+
+fn id_of(hex: &[u8], hash: HashKind) -> Result<Oid, RepoError> {
+    match Oid::from_hex(hex) {
+        Ok(id) if id.kind() == hash && !id.is_null() => Ok(id),
+        _ => Err(malformed()),
+    }
 }
 
 /// The value of one ref.
@@ -120,10 +130,10 @@ pub(super) fn find(path: &Path, hash: HashKind, name: &[u8]) -> Result<Option<Oi
     };
     let (low, high) = packed.narrow(name)?;
     let text = packed.read(low, high)?;
-    for found in refs(&text, hash) {
-        let (id, found) = found?;
+    for line in refs(&text, hash) {
+        let (hex, found) = line?;
         if found == name {
-            return Ok(Some(id));
+            return id_of(hex, hash).map(Some);
         }
     }
     Ok(None)
@@ -141,11 +151,11 @@ pub(super) fn under(
     };
     let (low, _) = packed.narrow(prefix)?;
     let text = packed.read(low, packed.len)?;
-    for found in refs(&text, hash) {
-        let (id, name) = found?;
+    for line in refs(&text, hash) {
+        let (hex, name) = line?;
         if name.starts_with(prefix) {
             if let Ok(name) = RefName::new(name) {
-                out.push((name, id));
+                out.push((name, id_of(hex, hash)?));
             }
         } else if packed.sorted && name > prefix {
             break;

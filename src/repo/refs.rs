@@ -101,14 +101,13 @@ impl Refs {
         for (name, id) in packed::under(&self.packed_path(), self.hash, prefix)? {
             found.insert(name, id);
         }
-        let mut loose = Vec::new();
-        self.list_loose(prefix, &mut loose)?;
-        for name in loose {
+        self.walk_loose(prefix, &mut |name| {
             match self.resolve(&name)?.value {
                 Some(id) => found.insert(name, id),
                 None => found.remove(&name),
             };
-        }
+            Ok(true)
+        })?;
         Ok(found.into_iter().collect())
     }
 
@@ -119,14 +118,10 @@ impl Refs {
         if packed::any(&self.packed_path())? {
             return Ok(true);
         }
-        let mut loose = Vec::new();
-        self.list_loose(b"refs/", &mut loose)?;
-        for name in loose {
-            if self.resolve(&name)?.value.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let walked_all = self.walk_loose(b"refs/", &mut |name| {
+            Ok(self.resolve(&name)?.value.is_none())
+        })?;
+        Ok(!walked_all)
     }
 
     fn packed_path(&self) -> PathBuf {
@@ -192,15 +187,20 @@ impl Refs {
         }
     }
 
-    /// Names of all loose refs below `prefix`. Files whose names cannot be refs (`*.lock`) are none.
-    fn list_loose(&self, prefix: &[u8], out: &mut Vec<RefName>) -> Result<(), RepoError> {
+    /// Visits all loose refs below `prefix` until `visit` says no; whether it never did. Files whose names cannot be
+    /// refs (`*.lock`) are none.
+    fn walk_loose(
+        &self,
+        prefix: &[u8],
+        visit: &mut dyn FnMut(RefName) -> Result<bool, RepoError>,
+    ) -> Result<bool, RepoError> {
         let refuse = |error: std::io::Error| {
             RepoError::Refs(format!("{}: {error}", crate::redact::Quoted(prefix)))
         };
         let dir = self.base_of(prefix).join(OsStr::from_bytes(prefix));
         let entries = match std::fs::read_dir(dir) {
             Ok(entries) => entries,
-            Err(error) if absent(&error) => return Ok(()),
+            Err(error) if absent(&error) => return Ok(true),
             Err(error) => return Err(refuse(error)),
         };
         for entry in entries {
@@ -209,12 +209,16 @@ impl Refs {
             name.extend_from_slice(entry.file_name().as_bytes());
             if entry.file_type().map_err(refuse)?.is_dir() {
                 name.push(b'/');
-                self.list_loose(&name, out)?;
-            } else if let Ok(name) = RefName::new(name) {
-                out.push(name);
+                if !self.walk_loose(&name, visit)? {
+                    return Ok(false);
+                }
+            } else if let Ok(name) = RefName::new(name)
+                && !visit(name)?
+            {
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

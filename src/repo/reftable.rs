@@ -46,11 +46,16 @@ fn for_each_ref(git_dir: &Path, pattern: &[u8], most: Option<&str>) -> Result<Ve
     args.push("--".as_ref());
     args.push(OsStr::from_bytes(pattern));
     let output = git(git_dir, &args)?;
-    if output.status.success() {
-        Ok(output.stdout)
-    } else {
-        Err(refuse("git for-each-ref failed"))
+    // git passes over a ref or a table that it cannot read, and says so. A symbolic ref that leads nowhere is
+    // passed over as well, but nothing is wrong with it.
+    let complains = output
+        .stderr
+        .lines()
+        .any(|line| !line.starts_with(b"warning: ignoring dangling symref "));
+    if !output.status.success() || complains {
+        return Err(refuse("git for-each-ref did not read all refs"));
     }
+    Ok(output.stdout)
 }
 
 struct Line {
@@ -134,11 +139,23 @@ pub(super) fn under(
     prefix: &[u8],
 ) -> Result<Vec<(RefName, Oid)>, RepoError> {
     let text = for_each_ref(git_dir, prefix, None)?;
+    if text.is_empty() {
+        confirm_readable(git_dir)?;
+    }
     lines(&text, hash)
         .map(|line| line.map(|line| (line.name, line.id)))
         .collect()
 }
 
 pub(super) fn any(git_dir: &Path) -> Result<bool, RepoError> {
-    Ok(!for_each_ref(git_dir, b"refs/", Some("--count=1"))?.is_empty())
+    let any = !for_each_ref(git_dir, b"refs/", Some("--count=1"))?.is_empty();
+    if !any {
+        confirm_readable(git_dir)?;
+    }
+    Ok(any)
+}
+
+/// `git for-each-ref` lists nothing, and says nothing, when it cannot open the tables; a question for one ref fails.
+fn confirm_readable(git_dir: &Path) -> Result<(), RepoError> {
+    head(git_dir).map(|_| ())
 }

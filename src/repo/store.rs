@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use gix_object::{Find as _, FindHeader as _};
+use gix_object::FindHeader as _;
 use gix_odb::HandleArc;
+use gix_pack::Find as _;
 
 use super::RepoError;
 use super::objects::{Kind, Object};
@@ -142,10 +143,22 @@ impl<'r> View<'r> {
         buffer: &'b mut Vec<u8>,
     ) -> Result<Option<Object<'b>>, RepoError> {
         let kind = self.ask(id, |handle| match handle.try_find(id, buffer) {
-            Ok(found) => Ok(found.map(|object| object.kind)),
+            Ok(Some((object, Some(_in_pack)))) => Ok(Some(object.kind)),
+            Ok(Some((object, None))) => self.verified(id, object).map(Some),
+            Ok(None) => Ok(None),
             Err(error) => Err(corrupt(id, &error)),
         })?;
         Ok(kind.map(|kind| Object { kind, data: buffer }))
+    }
+
+    /// A loose object is inflated up to the length that it names, and what follows is not looked at, its checksum
+    /// among it: so its id is. In a pack the checksum of each entry is verified.
+    fn verified(&self, id: &Oid, object: gix_object::Data<'_>) -> Result<Kind, RepoError> {
+        match gix_object::compute_hash(self.store.hash, object.kind, object.data) {
+            Ok(found) if found == *id => Ok(object.kind),
+            Ok(_) => Err(corrupt(id, &"its content does not match its id")),
+            Err(error) => Err(corrupt(id, &error)),
+        }
     }
 
     fn ask<T>(

@@ -29,10 +29,28 @@ pub struct Defect {
 
 const MALFORMED: &str = "object/malformed";
 
-fn malformed(what: impl Into<String>) -> Defect {
-    Defect {
-        rule: MALFORMED,
-        what: what.into(),
+/// Defects of one rule that are told of one object. One more changes no verdict, but one object can hold millions.
+const DEFECTS_MAX: usize = 16;
+
+/// Headers of one commit or tag, parents among them. git itself writes a parent twice here at most: once as such, once
+/// as a merged tag.
+const HEADERS_MAX: usize = 4096;
+
+/// The defects of one object.
+#[derive(Default)]
+struct Defects(Vec<Defect>);
+
+impl Defects {
+    fn add(&mut self, rule: &'static str, what: impl FnOnce() -> String) {
+        let told = self.0.iter().filter(|defect| defect.rule == rule).count();
+        if told < DEFECTS_MAX {
+            let what = what();
+            self.0.push(Defect { rule, what });
+        }
+    }
+
+    fn malformed(&mut self, what: &str) {
+        self.add(MALFORMED, || what.into());
     }
 }
 
@@ -41,7 +59,7 @@ fn malformed(what: impl Into<String>) -> Defect {
 pub struct Signature {
     /// The whole header value.
     pub raw: BString,
-    /// What stands before the mail address, without the blanks around it.
+    /// What stands before the mail address, without the one blank between them.
     pub name: BString,
     /// What stands between `<` and `>`.
     pub email: BString,
@@ -93,65 +111,71 @@ pub struct Tag {
 /// One header of a commit or tag: name, value with continued lines joined.
 type Header = (BString, BString);
 
-/// Splits headers from message. The flag is false when the headers do not end as they must.
-fn split_headers(data: &[u8]) -> (Vec<Header>, &[u8], bool, bool) {
+/// A commit or tag, cut into headers and message.
+struct Parts<'a> {
+    headers: std::iter::Peekable<std::vec::IntoIter<Header>>,
+    message: &'a [u8],
+    defects: Defects,
+}
+
+/// `None` when there are too many headers.
+fn split(data: &[u8]) -> Option<Parts<'_>> {
     let mut headers: Vec<Header> = Vec::new();
-    let mut well_formed = true;
+    let mut defects = Defects::default();
     let mut rest = data;
-    loop {
-        if rest.is_empty() {
-            return (headers, rest, true, well_formed);
-        }
-        let (line, next, ended) = match rest.find_byte(b'\n') {
-            Some(end) => (&rest[..end], &rest[end + 1..], true),
-            None => (rest, &rest[rest.len()..], false),
+    while !rest.is_empty() {
+        let (line, next) = match rest.find_byte(b'\n') {
+            Some(end) => (&rest[..end], &rest[end + 1..]),
+            None => {
+                defects.malformed("has a header that does not end with a line feed");
+                (rest, &rest[rest.len()..])
+            }
         };
+        rest = next;
         if line.is_empty() {
-            return (headers, next, true, well_formed);
+            break;
         }
-        match (line[0], headers.last_mut()) {
-            (b' ', Some((_, value))) => {
+        if headers.len() >= HEADERS_MAX {
+            return None;
+        }
+        match (line[0], headers.last_mut(), line.split_once_str(" ")) {
+            (b' ', Some((_, value)), _) => {
                 value.push(b'\n');
                 value.extend_from_slice(&line[1..]);
             }
-            _ => match line.split_once_str(" ") {
-                Some((name, value)) if !name.is_empty() => {
-                    headers.push((name.into(), value.into()));
-                }
-                _ => {
-                    well_formed = false;
-                    headers.push((line.into(), BString::default()));
-                }
-            },
-        }
-        rest = next;
-        if !ended {
-            return (headers, rest, false, well_formed);
+            (_, _, Some((name, value))) if !name.is_empty() => {
+                headers.push((name.into(), value.into()));
+            }
+            _ => {
+                defects.malformed("has a header line that is not a name and a value");
+                headers.push((line.into(), BString::default()));
+            }
         }
     }
+    if let Some(at) = memchr::memchr(0, data) {
+        defects.malformed(if at < data.len() - rest.len() {
+            "has a NUL byte in its headers"
+        } else {
+            "has a NUL byte in its message"
+        });
+    }
+    Some(Parts {
+        headers: headers.into_iter().peekable(),
+        message: rest,
+        defects,
+    })
 }
 
-/// The id at the start of headers, spelled as git spells it.
-fn parse_id(text: &[u8], hash: HashKind) -> Option<Oid> {
-    Oid::from_hex(text).ok().filter(|id| id.kind() == hash)
-}
-
-fn shared_defects(data: &[u8], message: &[u8], ended: bool, well_formed: bool) -> Vec<Defect> {
-    let mut defects = Vec::new();
-    let head = &data[..data.len() - message.len()];
-    if head.contains(&0) {
-        defects.push(malformed("has a NUL byte in its headers"));
+/// A header's object id. git reads capital digits too, but never writes them.
+fn id_of(text: &[u8], hash: HashKind, defects: &mut Defects) -> Option<Oid> {
+    let id = Oid::from_hex(text).ok().filter(|id| id.kind() == hash)?;
+    if text.iter().any(u8::is_ascii_uppercase) {
+        defects.malformed("spells an object id with capital letters");
     }
-    if message.contains(&0) {
-        defects.push(malformed("has a NUL byte in its message"));
+    if id.is_null() {
+        defects.malformed("names the zero id");
     }
-    if !ended {
-        defects.push(malformed("has a header that does not end with a line feed"));
-    }
-    if !well_formed {
-        defects.push(malformed("has a header line without a value"));
-    }
-    defects
+    Some(id)
 }
 
 /// Parses a commit.
@@ -160,26 +184,27 @@ pub(super) fn commit(id: Oid, data: &[u8], hash: HashKind) -> Result<Commit, Rep
         id,
         why: why.into(),
     };
-    let (headers, message, ended, well_formed) = split_headers(data);
-    let mut defects = shared_defects(data, message, ended, well_formed);
-    let mut headers = headers.into_iter().peekable();
+    let Parts {
+        mut headers,
+        message,
+        mut defects,
+    } = split(data).ok_or_else(|| corrupt("it has too many headers"))?;
     let tree = match headers.next() {
-        Some((name, value)) if name == "tree" => {
-            parse_id(&value, hash).ok_or_else(|| corrupt("its tree is not an object id"))?
-        }
+        Some((name, value)) if name == "tree" => id_of(&value, hash, &mut defects)
+            .ok_or_else(|| corrupt("its tree is not an object id"))?,
         _ => return Err(corrupt("it does not start with a tree")),
     };
     let mut parents = Vec::new();
     while let Some((_, value)) = headers.next_if(|(name, _)| name == "parent") {
-        let parent =
-            parse_id(&value, hash).ok_or_else(|| corrupt("a parent is not an object id"))?;
-        if parents.contains(&parent) {
-            defects.push(malformed("names the same parent twice"));
-        }
+        let parent = id_of(&value, hash, &mut defects)
+            .ok_or_else(|| corrupt("a parent is not an object id"))?;
         parents.push(parent);
     }
-    if tree.is_null() || parents.iter().any(Oid::is_null) {
-        defects.push(malformed("names the zero id as tree or parent"));
+    let mut distinct = parents.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    if distinct.len() < parents.len() {
+        defects.malformed("names the same parent twice");
     }
     let mut author = None;
     let mut committer = None;
@@ -188,31 +213,31 @@ pub(super) fn commit(id: Oid, data: &[u8], hash: HashKind) -> Result<Commit, Rep
         match name.as_slice() {
             b"author" if author.is_none() => {
                 if committer.is_some() || !others.is_empty() {
-                    defects.push(malformed("has its headers out of order"));
+                    defects.malformed("has its headers out of order");
                 }
                 author = Some(signature("author", value, &mut defects));
                 continue;
             }
             b"committer" if committer.is_none() => {
                 if author.is_none() || !others.is_empty() {
-                    defects.push(malformed("has its headers out of order"));
+                    defects.malformed("has its headers out of order");
                 }
                 committer = Some(signature("committer", value, &mut defects));
                 continue;
             }
-            b"author" => defects.push(malformed("has more than one author header")),
-            b"committer" => defects.push(malformed("has more than one committer header")),
-            b"tree" => defects.push(malformed("has more than one tree header")),
-            b"parent" => defects.push(malformed("has a parent header out of order")),
+            b"author" => defects.malformed("has more than one author header"),
+            b"committer" => defects.malformed("has more than one committer header"),
+            b"tree" => defects.malformed("has more than one tree header"),
+            b"parent" => defects.malformed("has a parent header out of order"),
             _ => {}
         }
         others.push((name, value));
     }
     if author.is_none() {
-        defects.push(malformed("has no author header"));
+        defects.malformed("has no author header");
     }
     if committer.is_none() {
-        defects.push(malformed("has no committer header"));
+        defects.malformed("has no committer header");
     }
     Ok(Commit {
         id,
@@ -222,7 +247,7 @@ pub(super) fn commit(id: Oid, data: &[u8], hash: HashKind) -> Result<Commit, Rep
         committer: committer.unwrap_or_default(),
         message: message.into(),
         headers: others,
-        defects,
+        defects: defects.0,
     })
 }
 
@@ -232,18 +257,16 @@ pub(super) fn tag(id: Oid, data: &[u8], hash: HashKind) -> Result<Tag, RepoError
         id,
         why: why.into(),
     };
-    let (headers, message, ended, well_formed) = split_headers(data);
-    let mut defects = shared_defects(data, message, ended, well_formed);
-    let mut headers = headers.into_iter().peekable();
+    let Parts {
+        mut headers,
+        message,
+        mut defects,
+    } = split(data).ok_or_else(|| corrupt("it has too many headers"))?;
     let target = match headers.next() {
-        Some((name, value)) if name == "object" => {
-            parse_id(&value, hash).ok_or_else(|| corrupt("its object is not an object id"))?
-        }
+        Some((name, value)) if name == "object" => id_of(&value, hash, &mut defects)
+            .ok_or_else(|| corrupt("its object is not an object id"))?,
         _ => return Err(corrupt("it does not start with an object")),
     };
-    if target.is_null() {
-        defects.push(malformed("tags the zero id"));
-    }
     let target_kind = match headers.next() {
         Some((name, value)) if name == "type" => match value.as_slice() {
             b"commit" => Kind::Commit,
@@ -257,14 +280,14 @@ pub(super) fn tag(id: Oid, data: &[u8], hash: HashKind) -> Result<Tag, RepoError
     let name = match headers.next_if(|(name, _)| name == "tag") {
         Some((_, value)) => value,
         None => {
-            defects.push(malformed("has no name header"));
+            defects.malformed("has no name header");
             BString::default()
         }
     };
     let mut full = b"refs/tags/".to_vec();
     full.extend_from_slice(&name);
     if crate::push::RefName::new(full).is_err() {
-        defects.push(malformed("names itself with what cannot be a tag name"));
+        defects.malformed("names itself with what cannot be a tag name");
     }
     let tagger = headers
         .next_if(|(name, _)| name == "tagger")
@@ -272,7 +295,7 @@ pub(super) fn tag(id: Oid, data: &[u8], hash: HashKind) -> Result<Tag, RepoError
     for (name, _) in headers {
         match name.as_slice() {
             b"object" | b"type" | b"tag" | b"tagger" => {
-                defects.push(malformed(format!("has a superfluous {name} header")));
+                defects.add(MALFORMED, || format!("has a superfluous {name} header"));
             }
             _ => {}
         }
@@ -284,15 +307,15 @@ pub(super) fn tag(id: Oid, data: &[u8], hash: HashKind) -> Result<Tag, RepoError
         name,
         tagger,
         message: message.into(),
-        defects,
+        defects: defects.0,
     })
 }
 
 /// Reads a signature by the rules of `git fsck`.
-fn signature(role: &str, raw: BString, defects: &mut Vec<Defect>) -> Signature {
+fn signature(role: &str, raw: BString, defects: &mut Defects) -> Signature {
     let mut found = Signature::default();
     if let Err(what) = read_signature(&raw, &mut found) {
-        defects.push(malformed(format!("has a malformed {role}: {what}")));
+        defects.add(MALFORMED, || format!("has a malformed {role}: {what}"));
     }
     found.raw = raw;
     found
@@ -300,7 +323,8 @@ fn signature(role: &str, raw: BString, defects: &mut Vec<Defect>) -> Signature {
 
 fn read_signature(raw: &[u8], out: &mut Signature) -> Result<(), &'static str> {
     let open = raw.find_byteset(b"<>\n").unwrap_or(raw.len());
-    out.name = raw[..open].trim().into();
+    let name = &raw[..open];
+    out.name = name.strip_suffix(b" ").unwrap_or(name).into();
     match raw.get(open) {
         Some(b'<') => {}
         Some(b'>') => return Err("its name holds \">\""),
@@ -312,7 +336,7 @@ fn read_signature(raw: &[u8], out: &mut Signature) -> Result<(), &'static str> {
     if after.get(close) != Some(&b'>') {
         return Err("its mail address does not end with \">\"");
     }
-    let date = after[close + 1..].trim_start();
+    let date = after[close + 1..].trim_ascii_start();
     let digits = date.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let seconds = std::str::from_utf8(&date[..digits])
         .ok()

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use bstr::BString;
 
-use super::{Defect, lookalike, malformed};
+use super::{Defect, Defects, MALFORMED, lookalike};
 use crate::push::{HashKind, Oid};
 use crate::redact::Quoted;
 use crate::repo::RepoError;
@@ -170,7 +170,7 @@ pub(in crate::repo) fn tree_with_defects(
     data: &[u8],
     hash: HashKind,
 ) -> Result<(Vec<TreeEntry>, Vec<Defect>), RepoError> {
-    let mut defects = Vec::new();
+    let mut defects = Defects::default();
     let mut order = Order::default();
     let mut entries = Vec::new();
     for entry in raw_entries(id, data, hash) {
@@ -186,49 +186,53 @@ pub(in crate::repo) fn tree_with_defects(
     if order.unsorted {
         judge_unsorted(&entries, &mut defects);
     }
-    Ok((entries, defects))
+    Ok((entries, defects.0))
 }
 
-fn judge_entry(entry: &RawEntry<'_>, defects: &mut Vec<Defect>) {
+fn judge_entry(entry: &RawEntry<'_>, defects: &mut Defects) {
     let name = Quoted(entry.name);
     if let Mode::Other(raw) = entry.mode {
-        defects.push(malformed(format!("has an entry of mode {raw:o}: {name}")));
+        defects.add(MALFORMED, || {
+            format!("has an entry of mode {raw:o}: {name}")
+        });
     }
     if entry.padded {
-        defects.push(malformed(format!(
-            "has an entry whose mode is padded with zeros: {name}"
-        )));
+        defects.add(MALFORMED, || {
+            format!("has an entry whose mode is padded with zeros: {name}")
+        });
     }
     if entry.id.is_null() {
-        defects.push(malformed(format!("has an entry with the zero id: {name}")));
+        defects.add(MALFORMED, || {
+            format!("has an entry with the zero id: {name}")
+        });
     }
     match entry.name {
-        b"" => defects.push(malformed("has an entry without a name")),
+        b"" => defects.malformed("has an entry without a name"),
         b"." | b".." | b".git" => {
-            defects.push(malformed(format!("has an entry named {name}")));
+            defects.add(MALFORMED, || format!("has an entry named {name}"));
         }
         long if long.len() > NAME_MAX_BYTES => {
-            defects.push(malformed(format!("has a name that is too long: {name}")));
+            defects.add(MALFORMED, || format!("has a name that is too long: {name}"));
         }
-        other if lookalike::of_git(other) => defects.push(Defect {
-            rule: CONFUSABLE,
-            what: format!("has a name that some systems take for .git: {name}"),
+        other if lookalike::of_git(other) => defects.add(CONFUSABLE, || {
+            format!("has a name that some systems take for .git: {name}")
         }),
         _ => {}
     }
     if entry.name.contains(&b'/') {
-        defects.push(malformed(format!("has a name with a slash: {name}")));
+        defects.add(MALFORMED, || format!("has a name with a slash: {name}"));
     }
     if entry.name.iter().any(u8::is_ascii_control) {
-        defects.push(Defect {
-            rule: CONTROL,
-            what: format!("has a control character in a name: {name}"),
+        defects.add(CONTROL, || {
+            format!("has a control character in a name: {name}")
         });
     }
     if entry.mode.acts_as() == Mode::Symlink
         && let Some(file) = lookalike::of_control_file(entry.name)
     {
-        defects.push(malformed(format!("has {file} as a symbolic link: {name}")));
+        defects.add(MALFORMED, || {
+            format!("has {file} as a symbolic link: {name}")
+        });
     }
 }
 
@@ -256,7 +260,7 @@ struct Order<'a> {
 }
 
 impl<'a> Order<'a> {
-    fn judge(&mut self, entry: &RawEntry<'a>, defects: &mut Vec<Defect>) {
+    fn judge(&mut self, entry: &RawEntry<'a>, defects: &mut Defects) {
         if self.unsorted {
             return;
         }
@@ -274,10 +278,10 @@ impl<'a> Order<'a> {
         {
             self.open.pop();
         }
-        let twice = self.open.last() == Some(&entry.name)
+        let again = self.open.last() == Some(&entry.name)
             || self.last.is_some_and(|last| last.name == entry.name);
-        if twice {
-            defects.push(twice_named(entry.name));
+        if again {
+            twice(entry.name, defects);
         }
         if !entry.is_tree() && self.open.last() != Some(&entry.name) {
             self.open.push(entry.name);
@@ -286,17 +290,18 @@ impl<'a> Order<'a> {
     }
 }
 
-fn twice_named(name: &[u8]) -> Defect {
-    malformed(format!("has the same name twice: {}", Quoted(name)))
+fn twice(name: &[u8], defects: &mut Defects) {
+    defects.add(MALFORMED, || {
+        format!("has the same name twice: {}", Quoted(name))
+    });
 }
 
-fn judge_unsorted(entries: &[TreeEntry], defects: &mut Vec<Defect>) {
-    defects.push(malformed("has entries that are not sorted"));
+fn judge_unsorted(entries: &[TreeEntry], defects: &mut Defects) {
+    defects.malformed("has entries that are not sorted");
     let mut seen = HashSet::new();
     for entry in entries {
-        let twice = twice_named(&entry.name);
-        if !seen.insert(&entry.name) && !defects.contains(&twice) {
-            defects.push(twice);
+        if !seen.insert(&entry.name) {
+            twice(&entry.name, defects);
         }
     }
 }
