@@ -403,7 +403,8 @@ fn make_record_folder(git_dir: &Path, lines: &mut Lines<'_>) -> Result<(), Refus
     // The administrator may be root; the hook is not, and a record that it cannot write refuses every push.
     let made = fs::metadata(&folder).map_err(|error| failed(&folder, &error))?;
     if (made.uid(), made.gid()) != (owner.uid(), owner.gid()) && made.uid() == 0 {
-        std::os::unix::fs::chown(&folder, Some(owner.uid()), Some(owner.gid()))
+        // Never through a link: the folder above belongs to the account that may have put one here by now.
+        std::os::unix::fs::lchown(&folder, Some(owner.uid()), Some(owner.gid()))
             .map_err(|error| failed(&folder, &error))?;
     }
     lines.ok(format_args!("made {}", shown(&folder)));
