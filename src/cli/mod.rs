@@ -4,6 +4,7 @@ mod demo;
 mod doctor;
 mod install;
 mod ledger;
+mod policy;
 
 use std::ffi::OsString;
 use std::io;
@@ -51,6 +52,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Prove the record, and ask it
     Ledger(ledger::LedgerArgs),
+    /// Check, show, explain and test the policy
+    Policy(policy::PolicyArgs),
 }
 
 /// Runs the program with its arguments, the program's own name first.
@@ -74,6 +77,7 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         Command::Uninstall(args) => install::uninstall(&args, &mut out, &mut err),
         Command::Doctor(args) => doctor::run(&args, &mut out, &mut err),
         Command::Ledger(args) => ledger::run(&args, &mut out, &mut err),
+        Command::Policy(args) => policy::run(&args, &mut out, &mut err),
     }
     .into()
 }

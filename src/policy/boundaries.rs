@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Known;
 use super::boundary::{
-    Allow, Allows, CheckLevel, Guard, Layer, Levels, Limit, Limits, Ops, Target,
+    Allow, Allows, CheckLevel, Guard, Layer, Levels, Limit, Limits, Ops, Target, Written,
 };
 use super::diagnostic::{At, Log, quoted};
 use super::keys::{self, BOUNDARY, CONFIDENCES, GUARD, LEVELS, LIMITS, PATH_ALLOW, REF_ALLOW};
@@ -73,7 +73,9 @@ impl<'t> Reader<'_, 't> {
         );
         let deny = self.guards(&fields, "deny");
         let hold = self.guards(&fields, "hold");
-        if let Some(paths) = &paths {
+        if let Some(paths) = &paths
+            && self.log.examined().is_some()
+        {
             self.warn_covered(paths, &deny);
         }
         Some(Layer {
@@ -129,6 +131,7 @@ impl<'t> Reader<'_, 't> {
             entries.push(Allow {
                 targets,
                 may,
+                place: item.at,
                 at: self.at(
                     item.at,
                     format!("{list}: {} may {}", named.join(", "), words.join(", ")),
@@ -151,9 +154,13 @@ impl<'t> Reader<'_, 't> {
         if let Some(name) = written.strip_prefix('@') {
             let found = preset(name);
             if found.is_none() {
+                let names: Vec<String> = presets()
+                    .iter()
+                    .map(|preset| format!("@{}", preset.name))
+                    .collect();
                 self.log
                     .error(node.at, format!("unknown preset `{}`", quoted(written)))
-                    .suggest(name, presets().iter().map(|preset| preset.name))
+                    .suggest(written, names.iter().map(String::as_str))
                     .note("a path that starts with `@`: write `\\@`");
             }
             return found.map(Target::Preset);
@@ -219,14 +226,9 @@ impl<'t> Reader<'_, 't> {
                     })
                 });
                 if let Some(guard) = covering {
-                    let at = At {
-                        line: entry.at.line,
-                        column: 1,
-                        width: 1,
-                    };
                     self.log
                         .warn(
-                            at,
+                            entry.place,
                             format!(
                                 "`{}` is allowed here, but `deny: {}` on line {} refuses all of it",
                                 quoted(&target.as_written()),
@@ -375,21 +377,4 @@ pub(super) fn ref_pattern(node: &Node<'_>, log: &mut Log<'_>) -> Option<Pattern>
     )
     .note(format!("did you mean `{}`?", quoted(&full)));
     None
-}
-
-/// Something that knows how the policy writes it.
-pub(super) trait Written {
-    fn written(&self) -> String;
-}
-
-impl Written for Pattern {
-    fn written(&self) -> String {
-        self.as_written().to_owned()
-    }
-}
-
-impl Written for Target {
-    fn written(&self) -> String {
-        self.as_written()
-    }
 }

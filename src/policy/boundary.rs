@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::diagnostic::At;
 use super::fold::{self, Folded};
 use super::pattern::Pattern;
 use super::presets::Preset;
@@ -97,6 +98,15 @@ impl Ops {
     pub(super) fn contains(self, op: u8) -> bool {
         self.0 & (1 << op) != 0
     }
+
+    /// The words of the operations, in the order of the table.
+    pub(super) fn names(self, words: &'static [&'static str]) -> Vec<&'static str> {
+        (0..)
+            .zip(words)
+            .filter(|(op, _)| self.contains(*op))
+            .map(|(_, word)| *word)
+            .collect()
+    }
 }
 
 /// What a list of paths names.
@@ -107,7 +117,7 @@ pub(super) enum Target {
 }
 
 impl Target {
-    fn matches(&self, path: &[u8]) -> bool {
+    pub(super) fn matches(&self, path: &[u8]) -> bool {
         match self {
             Target::Pattern(pattern) => pattern.matches(path),
             Target::Preset(preset) => preset.matches(path),
@@ -141,12 +151,30 @@ impl Target {
     }
 }
 
+/// Something that knows how the policy writes it.
+pub(super) trait Written {
+    fn written(&self) -> String;
+}
+
+impl Written for Pattern {
+    fn written(&self) -> String {
+        self.as_written().to_owned()
+    }
+}
+
+impl Written for Target {
+    fn written(&self) -> String {
+        self.as_written()
+    }
+}
+
 /// One of `refs:` or `paths:`.
 #[derive(Debug, Clone)]
 pub(super) struct Allow<T> {
     pub(super) targets: Vec<T>,
     pub(super) may: Ops,
     pub(super) at: PolicyAt,
+    pub(super) place: At,
 }
 
 /// A list of allows, with the line where it starts.
@@ -417,9 +445,10 @@ impl Boundary {
             })
     }
 
-    /// Narrows by what the repository's own policy says of `*` and of this boundary.
-    pub fn narrow(&mut self, repository: &super::RepositoryPolicy) {
-        for layer in repository.layers_for(&self.server.name) {
+    /// Narrows by what the repository's own policy says of this boundary, and, for agents, of `*`.
+    pub fn narrow(&mut self, repository: &super::RepositoryPolicy, is_agent: bool) {
+        let layers = repository.layers_for(&self.server.name);
+        for layer in layers.filter(|layer| is_agent || layer.name != "*") {
             self.limits.take_minimum(&layer.limits);
             self.narrower.push(layer.clone());
         }

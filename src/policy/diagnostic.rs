@@ -157,11 +157,24 @@ pub(super) fn write_all(
     Ok(())
 }
 
-/// Shows warnings the same way.
-pub(super) fn to_text(file: &str, mistakes: &[Diagnostic]) -> String {
-    let mut text = String::new();
-    write_all(file, mistakes, &mut text).expect("a string takes all text");
-    text
+/// What is allowed in a policy but cannot be meant. `Display` shows each like a mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warnings {
+    file: Arc<str>,
+    found: Vec<Diagnostic>,
+}
+
+impl Warnings {
+    /// In the order of the text.
+    pub fn each(&self) -> &[Diagnostic] {
+        &self.found
+    }
+}
+
+impl fmt::Display for Warnings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_all(&self.file, &self.found, f)
+    }
 }
 
 /// Gathers the mistakes of one file.
@@ -169,14 +182,21 @@ pub(super) fn to_text(file: &str, mistakes: &[Diagnostic]) -> String {
 pub(super) struct Log<'t> {
     text: &'t str,
     found: Vec<Diagnostic>,
+    examined: Option<jiff::Timestamp>,
 }
 
 impl<'t> Log<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
+    pub(super) fn new(text: &'t str, examined: Option<jiff::Timestamp>) -> Self {
         Log {
             text,
             found: Vec::new(),
+            examined,
         }
+    }
+
+    /// The present, when somebody wants warnings. A push does not: they cost time and refuse nothing.
+    pub(super) fn examined(&self) -> Option<jiff::Timestamp> {
+        self.examined
     }
 
     /// Notes a mistake; the value given back takes notes.
@@ -209,7 +229,7 @@ impl<'t> Log<'t> {
     }
 
     /// Errors, or the warnings if there are none.
-    pub(super) fn finish(self, file: &Arc<str>) -> Result<Vec<Diagnostic>, PolicyError> {
+    pub(super) fn finish(self, file: &Arc<str>) -> Result<Warnings, PolicyError> {
         let mut found = self.found;
         found.sort_by_key(|mistake| (mistake.at.line, mistake.at.column));
         if found
@@ -219,7 +239,10 @@ impl<'t> Log<'t> {
             found.retain(|mistake| mistake.severity == Severity::Error);
             return Err(PolicyError::new(file.clone(), found));
         }
-        Ok(found)
+        Ok(Warnings {
+            file: file.clone(),
+            found,
+        })
     }
 }
 
@@ -239,7 +262,7 @@ fn shown(c: char) -> char {
 impl Diagnostic {
     /// Adds a line under the caret.
     pub(super) fn note(&mut self, note: impl Into<String>) -> &mut Self {
-        self.notes.push(note.into());
+        self.notes.push(note.into().chars().map(shown).collect());
         self
     }
 

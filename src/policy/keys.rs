@@ -2,7 +2,6 @@
 
 /// A key.
 #[derive(Debug)]
-#[expect(dead_code, reason = "the shapes are for the schema")]
 pub(super) struct Key {
     pub(super) name: &'static str,
     pub(super) shape: Shape,
@@ -12,7 +11,6 @@ pub(super) struct Key {
 
 /// What a key takes.
 #[derive(Debug)]
-#[expect(dead_code, reason = "the shapes are for the schema")]
 pub(super) enum Shape {
     /// The number 1.
     Version,

@@ -2,12 +2,15 @@
 
 mod boundaries;
 mod boundary;
+mod describe;
 mod diagnostic;
+mod explain;
 mod fold;
 mod keys;
 mod pattern;
 mod presets;
 mod read;
+mod schema;
 mod sections;
 #[cfg(test)]
 mod tests;
@@ -21,9 +24,12 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 pub use boundary::{Answer, Boundary, Limit, Limits};
-pub use diagnostic::{Diagnostic, PolicyError};
+pub use describe::{AllowView, BoundaryView, CheckView, GuardView, LayerView, LimitView, place};
+pub use diagnostic::{Diagnostic, PolicyError, Warnings};
+pub use explain::{Outcome, Reason, path_op, path_op_name, ref_op, ref_op_name, run_test};
 pub use pattern::{Pattern, PatternError};
 pub use presets::{Glob, Preset, presets};
+pub use schema::{reference, schema};
 
 use crate::budget::Bounds;
 use crate::finding::{PathOp, RefOp};
@@ -117,8 +123,8 @@ pub struct Policy {
     pub bounds: Bounds,
     identities: Vec<Identity>,
     unknown: Option<Arc<Layer>>,
+    boundaries: usize,
     tests: Vec<TestCase>,
-    warnings: Vec<Diagnostic>,
 }
 
 /// One of `identities:`.
@@ -258,46 +264,48 @@ impl Policy {
 
     /// Reads a regular file of at most [`POLICY_MAX_BYTES`].
     pub fn load(path: &Path, known: &Known<'_>) -> Result<Policy, PolicyError> {
-        let name = path
-            .file_name()
-            .map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy());
-        let unreadable = |why: &dyn std::fmt::Display| {
-            PolicyError::of_file(&name, format!("the policy cannot be read: {why}"))
-        };
-        // Asked before it is opened: opening a pipe would wait for a writer.
-        let meta = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
-        if !meta.is_file() {
-            return Err(unreadable(&"it is not a regular file"));
-        }
-        let file = std::fs::File::open(path).map_err(|error| unreadable(&error))?;
-        let mut text = Vec::new();
-        file.take(POLICY_MAX_BYTES as u64 + 1)
-            .read_to_end(&mut text)
-            .map_err(|error| unreadable(&error))?;
+        let (name, text) = read_file(path)?;
         Policy::parse(&name, &text, known)
+    }
+
+    /// [`Policy::load`], and what is allowed but cannot be meant.
+    pub fn load_examined(
+        path: &Path,
+        known: &Known<'_>,
+        now: jiff::Timestamp,
+    ) -> Result<(Policy, Warnings), PolicyError> {
+        let (name, text) = read_file(path)?;
+        Policy::examine(&name, &text, known, now)
     }
 
     /// Turns text into a policy, or says every mistake in it.
     pub fn parse(name: &str, text: &[u8], known: &Known<'_>) -> Result<Policy, PolicyError> {
+        Policy::read(name, text, known, None).map(|(policy, _)| policy)
+    }
+
+    /// [`Policy::parse`], and what is allowed but cannot be meant.
+    pub fn examine(
+        name: &str,
+        text: &[u8],
+        known: &Known<'_>,
+        now: jiff::Timestamp,
+    ) -> Result<(Policy, Warnings), PolicyError> {
+        Policy::read(name, text, known, Some(now))
+    }
+
+    fn read(
+        name: &str,
+        text: &[u8],
+        known: &Known<'_>,
+        examined: Option<jiff::Timestamp>,
+    ) -> Result<(Policy, Warnings), PolicyError> {
         let file: Arc<str> = name.into();
         let source = checked_text(&file, text)?;
-        let mut log = Log::new(source);
-        let Some(policy) = build(&file, source, known, &mut log) else {
-            return Err(failed(log, &file));
-        };
-        let mut policy = policy;
-        policy.warnings = log.finish(&file)?;
-        Ok(policy)
-    }
-
-    /// What is allowed but cannot be meant.
-    pub fn warnings(&self) -> &[Diagnostic] {
-        &self.warnings
-    }
-
-    /// The warnings as text, with lines and carets.
-    pub fn warnings_text(&self) -> String {
-        diagnostic::to_text(&self.file, &self.warnings)
+        let mut log = Log::new(source, examined);
+        match build(&file, source, known, &mut log) {
+            Some(policy) => log.finish(&file).map(|warnings| (policy, warnings)),
+            None => Err(failed(log, &file)),
+        }
     }
 
     /// Names of the identities, in the order of the text.
@@ -312,6 +320,24 @@ impl Policy {
         &self.tests
     }
 
+    /// How many boundaries it defines.
+    pub fn boundary_count(&self) -> usize {
+        self.boundaries
+    }
+
+    /// `valid:` of an identity: from, until. `None` where there is no such identity, or it is always valid.
+    pub fn validity(
+        &self,
+        name: &str,
+    ) -> Option<(Option<jiff::Timestamp>, Option<jiff::Timestamp>)> {
+        let identity = self
+            .identities
+            .iter()
+            .find(|identity| identity.name == name)?;
+        (identity.from.is_some() || identity.until.is_some())
+            .then_some((identity.from, identity.until))
+    }
+
     pub(crate) fn identities(&self) -> &[Identity] {
         &self.identities
     }
@@ -320,6 +346,28 @@ impl Policy {
     pub(crate) fn unknown(&self) -> Option<Boundary> {
         self.unknown.clone().map(Boundary::new)
     }
+}
+
+/// The name of a file without its folder, and its bytes: at most one more than a policy may have.
+fn read_file(path: &Path) -> Result<(String, Vec<u8>), PolicyError> {
+    let name = path
+        .file_name()
+        .map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy())
+        .into_owned();
+    let unreadable = |why: &dyn std::fmt::Display| {
+        PolicyError::of_file(&name, format!("the policy cannot be read: {why}"))
+    };
+    // Asked before it is opened: opening a pipe would wait for a writer.
+    let meta = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
+    if !meta.is_file() {
+        return Err(unreadable(&"it is not a regular file"));
+    }
+    let file = std::fs::File::open(path).map_err(|error| unreadable(&error))?;
+    let mut text = Vec::new();
+    file.take(POLICY_MAX_BYTES as u64 + 1)
+        .read_to_end(&mut text)
+        .map_err(|error| unreadable(&error))?;
+    Ok((name, text))
 }
 
 /// The text, if it is one.
@@ -410,7 +458,7 @@ fn build<'t>(
         None => None,
     };
     for ((at, layer), used) in names.defined.iter().zip(&names.used) {
-        if !used {
+        if !used && log.examined().is_some() {
             log.warn(
                 *at,
                 format!("nothing uses boundary `{}`", quoted(&layer.name)),
@@ -426,9 +474,10 @@ fn build<'t>(
     let tests = match top.get("tests") {
         Some(node) => sections::tests(node, &identities, log),
         None => {
-            log.warn(At::default(), "the policy has no `tests`").note(
-                "a test says what the policy must answer: `ringfence policy test` keeps it true",
-            );
+            if log.examined().is_some() {
+                log.warn(At::default(), "the policy has no `tests`")
+                    .note("a test says what the policy must answer; `ringfence policy test` asks");
+            }
             Vec::new()
         }
     };
@@ -446,10 +495,10 @@ fn build<'t>(
             .and_then(|node| read::text(node, "`ledger`", log))
             .map(PathBuf::from),
         bounds: sections::budget(top.get("budget"), top.key_at("budget"), log),
+        boundaries: layers.len(),
         identities,
         unknown,
         tests,
-        warnings: Vec::new(),
     })
 }
 
@@ -468,7 +517,7 @@ impl RepositoryPolicy {
     ) -> Result<RepositoryPolicy, PolicyError> {
         let file: Arc<str> = name.into();
         let source = checked_text(&file, text)?;
-        let mut log = Log::new(source);
+        let mut log = Log::new(source, None);
         let layers = yaml::read(source, &mut log).and_then(|tree| {
             check_version(&tree, &mut log)?;
             let top = read::fields(
@@ -504,6 +553,16 @@ impl RepositoryPolicy {
 
 /// Whether the path is the repository's own policy, in any spelling that a file system takes for it.
 pub fn is_policy_path(path: &[u8]) -> bool {
-    let folded = fold::path(path);
-    pattern::folded_glob_matches(REPOSITORY_POLICY.as_bytes(), &folded)
+    is_spelling_of(path, REPOSITORY_POLICY)
+}
+
+/// Whether some file system takes the path for `literal`, a path in lower-case ASCII.
+pub fn is_spelling_of(path: &[u8], literal: &str) -> bool {
+    pattern::folded_glob_matches(literal.as_bytes(), &fold::path(path))
+}
+
+/// The form of a name that common file systems compare: two names of one folder with the same form are
+/// one file there.
+pub fn folded(name: &[u8]) -> Vec<u8> {
+    fold::path(name).bytes.into_owned()
 }

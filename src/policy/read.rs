@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::diagnostic::{At, Log, quoted};
+use super::diagnostic::{At, Log, nearest, quoted};
 use super::keys::Key;
 use super::pattern::Pattern;
 use super::yaml::{Node, Value};
@@ -12,6 +12,8 @@ pub(super) struct Fields<'n, 't> {
     pub(super) at: At,
     node: &'n [(super::yaml::Key<'t>, Node<'t>)],
     keys: &'static [Key],
+    /// Keys that are not there, but another is that looks like it.
+    mistyped: Vec<&'static str>,
 }
 
 impl<'n, 't> Fields<'n, 't> {
@@ -25,6 +27,11 @@ impl<'n, 't> Fields<'n, 't> {
             .iter()
             .find(|(key, node)| key.name == name && node.value != Value::Nothing)
             .map(|(_, node)| node)
+    }
+
+    /// Whether an unknown key was noted that looks like this one.
+    pub(super) fn is_mistyped(&self, name: &str) -> bool {
+        self.mistyped.contains(&name)
     }
 
     /// The place of a key.
@@ -52,9 +59,11 @@ pub(super) fn fields<'n, 't>(
         .note(format!("valid here: {}", names(keys).join(", ")));
         return None;
     };
+    let mut mistyped = Vec::new();
     for (key, value) in entries {
         match keys.iter().find(|known| known.name == key.name) {
             None => {
+                mistyped.extend(nearest(&key.name, &names(keys)));
                 log.error(
                     key.at,
                     format!("unknown key `{}` in {what}", quoted(&key.name)),
@@ -68,7 +77,9 @@ pub(super) fn fields<'n, 't>(
         }
     }
     for key in keys.iter().filter(|key| key.required) {
-        if !entries.iter().any(|(written, _)| written.name == key.name) {
+        if !entries.iter().any(|(written, _)| written.name == key.name)
+            && !mistyped.contains(&key.name)
+        {
             log.error(at, format!("{what} has no `{}`", key.name))
                 .note(key.doc.to_owned());
         }
@@ -77,6 +88,7 @@ pub(super) fn fields<'n, 't>(
         at,
         node: entries,
         keys,
+        mistyped,
     })
 }
 

@@ -282,6 +282,7 @@ fn home<'t>(
             )
             .note("`boundary` holds in every repository; `repositories` names one for each and refuses the others");
         }
+        (None, None) if fields.is_mistyped("boundary") || fields.is_mistyped("repositories") => {}
         (None, None) => {
             log.error(
                 fields.at,
@@ -320,7 +321,7 @@ fn home<'t>(
                         None
                     }
                 };
-                if !key.name.contains('/') {
+                if !key.name.contains('/') && log.examined().is_some() {
                     log.warn(
                         key.at,
                         format!(
@@ -413,6 +414,15 @@ fn valid<'t>(fields: &Fields<'_, 't>, log: &mut Log<'t>) -> Moments {
             "`valid` never holds: `from` is not before `until`",
         );
     }
+    if let (Some(now), Some(until)) = (log.examined(), until)
+        && until <= now
+    {
+        log.warn(
+            fields.key_at("valid"),
+            format!("this identity's time was over at {until}"),
+        )
+        .note("every push of it is refused");
+    }
     (from, until)
 }
 
@@ -433,7 +443,7 @@ fn test<'t>(node: &Node<'t>, identities: &[Identity], log: &mut Log<'t>) -> Opti
     let identity = fields.get("as").and_then(|node| {
         let name = read::text(node, "`as`", log)?;
         let found = identities.iter().find(|identity| identity.name == name);
-        if found.is_none() {
+        if found.is_none() && !identities.is_empty() {
             log.error(
                 node.at,
                 format!("identity `{}` is not defined", quoted(name)),
@@ -462,7 +472,7 @@ fn test<'t>(node: &Node<'t>, identities: &[Identity], log: &mut Log<'t>) -> Opti
         .and_then(|node| read::text(node, "`repository`", log))
         .map(str::to_owned);
     if let Some(identity) = identity
-        && matches!(identity.home, Home::Listed(_))
+        && matches!(&identity.home, Home::Listed(listed) if !listed.is_empty())
         && repository.is_none()
     {
         log.error(

@@ -56,13 +56,14 @@ impl Value<'_> {
 pub(super) fn read<'t>(text: &'t str, log: &mut Log<'t>) -> Option<Node<'t>> {
     let mut options = granit::options! {
         emit_unresolved_aliases: true,
+        emit_anchor_events: true,
         disallow_directives: true,
         flow_nesting_limit: DEPTH_MAX,
         block_nesting_limit: DEPTH_MAX,
     };
     options.set_emit_comments(false);
     let events = granit::Parser::new_from_str_with_options(text, options);
-    build(events, log)
+    build(text, events, log)
 }
 
 /// A collection that is not closed yet.
@@ -72,6 +73,7 @@ enum Open<'t> {
 }
 
 fn build<'t>(
+    text: &'t str,
     events: impl Iterator<Item = Result<(granit::Event<'t>, granit::Span), granit::ScanError>>,
     log: &mut Log<'t>,
 ) -> Option<Node<'t>> {
@@ -89,16 +91,24 @@ fn build<'t>(
                     column: number(marker.col()) + 1,
                     width: 1,
                 };
-                log.error(at, format!("this is not YAML: {}", error.info()))
-                    .note("a pattern that starts with `*`, `!`, `&`, `[`, `{` or `@` needs quotes");
+                let here = marker.byte_offset().and_then(|offset| text.get(offset..));
+                let mistake = log.error(at, format!("this is not YAML: {}", error.info()));
+                if here.is_some_and(|rest| rest.starts_with(['@', '`', '%', '*', '&', '!', '|'])) {
+                    mistake.note("text that starts with a sign needs quotes");
+                }
                 return None;
             }
         };
         let at = place(&span);
-        let (anchor, tagged) = match &event {
-            Event::Scalar(_, _, anchor, tag) => (*anchor, tag.is_some()),
-            Event::SequenceStart(_, anchor, tag) => (*anchor, tag.is_some()),
-            Event::MappingStart(_, anchor, tag) => (*anchor, tag.is_some()),
+        let tagged = match &event {
+            Event::Scalar(_, _, _, tag) => tag.is_some(),
+            Event::SequenceStart(_, _, tag) => tag.is_some(),
+            Event::MappingStart(_, _, tag) => tag.is_some(),
+            Event::Anchor(..) => {
+                log.error(at, "an anchor (`&name`) is not allowed in a policy")
+                    .note("write the value out where it is needed");
+                return None;
+            }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
                 log.error(at, "an alias (`*name`) is not allowed in a policy")
                     .note("write the value out, or put a pattern that starts with `*` in quotes");
@@ -108,13 +118,8 @@ fn build<'t>(
                 log.error(at, "a policy is one document: `---` may not follow");
                 return None;
             }
-            _ => (0, false),
+            _ => false,
         };
-        if anchor != 0 {
-            log.error(at, "an anchor (`&name`) is not allowed in a policy")
-                .note("write the value out where it is needed");
-            return None;
-        }
         if tagged {
             log.error(
                 span.tag_span().map_or(at, |span| place(&span)),

@@ -1,0 +1,316 @@
+//! `ringfence policy`: checks, shows and explains a policy, and runs its own tests.
+
+mod show;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::Exit;
+use crate::finding::{PathOp, RefOp};
+use crate::identity::{Actor, actor_at_any_time};
+use crate::policy::{self, Expect, Kind, Known, Policy, Reason};
+
+/// Arguments of `ringfence policy`.
+#[derive(Debug, clap::Args)]
+pub(super) struct PolicyArgs {
+    #[command(subcommand)]
+    command: Sub,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Sub {
+    /// Find every mistake in the policy
+    Check(File),
+    /// Show what one identity may do
+    Show(Show),
+    /// Say what decides about one change, and what would let it pass
+    Explain(Explain),
+    /// Ask the policy what its `tests:` section asks
+    Test(File),
+    /// Print the JSON Schema of the policy, for editors
+    Schema,
+}
+
+#[derive(Debug, clap::Args)]
+struct File {
+    /// The policy [default: $RINGFENCE_POLICY, else that of the repository here, else /etc/ringfence/policy.yaml].
+    #[arg(long = "policy", value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The same, without the flag.
+    #[arg(value_name = "FILE", conflicts_with = "policy")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Who {
+    /// The identity.
+    #[arg(long = "as", value_name = "ID")]
+    identity: String,
+    /// The repository, for identities with a boundary for each.
+    #[arg(long, value_name = "NAME")]
+    repository: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Show {
+    #[command(flatten)]
+    place: File,
+    #[command(flatten)]
+    who: Who,
+    /// How.
+    #[arg(long, default_value = "text", value_parser = ["text", "json", "markdown"])]
+    format: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct Explain {
+    #[command(flatten)]
+    place: File,
+    #[command(flatten)]
+    who: Who,
+    /// The full name of a ref.
+    #[arg(long = "ref", value_name = "REF", required_unless_present = "path")]
+    ref_name: Option<String>,
+    /// A path.
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
+    /// What happens to the path (add, modify, delete, mode, symlink, submodule) or, without one, to the ref
+    /// (create, update, force, delete) [default: modify the path; create or update the ref].
+    #[arg(long, value_name = "OP")]
+    op: Option<String>,
+    /// What happens to the ref when there is a path too.
+    #[arg(long, value_name = "OP")]
+    ref_op: Option<String>,
+    /// How.
+    #[arg(long, default_value = "text", value_parser = ["text", "json"])]
+    format: String,
+}
+
+/// A command that cannot go on: what to say, and how to end.
+type Stop = (String, Exit);
+
+/// Runs `ringfence policy`.
+pub(super) fn run(args: &PolicyArgs, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+    let done = match &args.command {
+        Sub::Check(file) => check(file, out),
+        Sub::Show(args) => show(args, out),
+        Sub::Explain(args) => explain(args, out),
+        Sub::Test(file) => test(file, out),
+        Sub::Schema => {
+            let text = serde_json::to_string_pretty(&policy::schema());
+            let _ = writeln!(out, "{}", text.unwrap_or_default());
+            Ok(Exit::Accept)
+        }
+    };
+    done.unwrap_or_else(|(message, exit)| {
+        let _ = writeln!(err, "{}", message.trim_end());
+        exit
+    })
+}
+
+impl File {
+    /// Where the policy is, without a repository's own place unless the current folder is in one.
+    fn find(&self) -> Result<PathBuf, Stop> {
+        let explicit = self.policy.as_deref().or(self.file.as_deref());
+        let vars = |name: &str| std::env::var_os(name);
+        let git_dir = std::env::var_os("GIT_DIR").map(PathBuf::from).or_else(|| {
+            let here = std::env::current_dir().ok()?;
+            let layout = crate::repo::Layout::discover(&here).ok()?;
+            Some(layout.common_dir)
+        });
+        Policy::find(explicit, &vars, git_dir.as_deref())
+            .map_err(|error| (format!("error: {error}"), Exit::Usage))
+    }
+
+    fn load(&self) -> Result<Policy, Stop> {
+        Policy::load(&self.find()?, &known()).map_err(|error| (error.to_string(), Exit::Usage))
+    }
+}
+
+/// The names that `checks:` may use.
+fn known() -> Known<'static> {
+    Known::ANY
+}
+
+fn check(file: &File, out: &mut dyn Write) -> Result<Exit, Stop> {
+    let path = file.find()?;
+    let (policy, warnings) = Policy::load_examined(&path, &known(), jiff::Timestamp::now())
+        .map_err(|error| (error.to_string(), Exit::Usage))?;
+    if !warnings.each().is_empty() {
+        let _ = writeln!(out, "{warnings}");
+    }
+    let _ = writeln!(
+        out,
+        "{}: valid: {} identities, {} boundaries, {} tests, {} warnings",
+        policy.file,
+        policy.identity_names().count(),
+        policy.boundary_count(),
+        policy.tests().len(),
+        warnings.each().len()
+    );
+    Ok(Exit::Accept)
+}
+
+/// The actor that a question is about.
+fn actor(policy: &Policy, name: &str, repository: Option<&str>) -> Result<Actor, Stop> {
+    let names: Vec<String> = repository.map(str::to_owned).into_iter().collect();
+    actor_at_any_time(policy, name, &names).map_err(|refused| {
+        let hint = match (refused.rule, repository) {
+            ("identity/repository", None) => {
+                "\nhint: name the repository: --repository OWNER/NAME".to_owned()
+            }
+            ("identity/unknown", _) => {
+                let names: Vec<&str> = policy.identity_names().take(20).collect();
+                format!("\nhint: identities of the policy: {}", names.join(", "))
+            }
+            _ => String::new(),
+        };
+        (format!("error: {refused}{hint}"), Exit::Usage)
+    })
+}
+
+fn show(args: &Show, out: &mut dyn Write) -> Result<Exit, Stop> {
+    let policy = args.place.load()?;
+    let actor = actor(&policy, &args.who.identity, args.who.repository.as_deref())?;
+    let text = match &*args.format {
+        "json" => show::json(&policy, &actor),
+        "markdown" => show::markdown(&policy, &actor),
+        _ => show::text(&policy, &actor),
+    };
+    let _ = out.write_all(text.as_bytes());
+    Ok(Exit::Accept)
+}
+
+fn explain(args: &Explain, out: &mut dyn Write) -> Result<Exit, Stop> {
+    let usage = |message: String| (format!("error: {message}"), Exit::Usage);
+    let ref_op = |name: &str| -> Result<RefOp, Stop> {
+        policy::ref_op(name).ok_or_else(|| {
+            usage(format!(
+                "`{}` is no operation on a ref: create, update, force, delete",
+                name.escape_debug()
+            ))
+        })
+    };
+    let path_op = |name: &str| -> Result<PathOp, Stop> {
+        policy::path_op(name).ok_or_else(|| {
+            usage(format!(
+                "`{}` is no operation on a path: add, modify, delete, mode, symlink, submodule",
+                name.escape_debug()
+            ))
+        })
+    };
+    let policy = args.place.load()?;
+    let actor = actor(&policy, &args.who.identity, args.who.repository.as_deref())?;
+    let mut reasons = Vec::new();
+    if let Some(name) = &args.ref_name {
+        crate::push::RefName::new(name.as_str())
+            .map_err(|error| usage(format!("the ref `{}` {error}", name.escape_debug())))?;
+        let op = match (&args.ref_op, &args.op, &args.path) {
+            (Some(op), ..) | (None, Some(op), None) => Some(ref_op(op)?),
+            _ => None,
+        };
+        reasons.push(actor.boundary.explain_ref(name.as_bytes(), op));
+    }
+    if let Some(path) = &args.path {
+        let op = args.op.as_deref().map_or(Ok(PathOp::Modify), path_op)?;
+        reasons.push(actor.boundary.explain_path(actor.kind, path.as_bytes(), op));
+    }
+    let allowed = reasons.iter().all(|reason| reason.answer == Expect::Accept);
+    if args.format == "json" {
+        let _ = writeln!(out, "{}", show::reasons_json(&actor, &reasons));
+    } else {
+        for reason in &reasons {
+            write_reason(reason, out);
+        }
+    }
+    Ok(if allowed { Exit::Accept } else { Exit::Refuse })
+}
+
+/// One answer, three kinds of lines: what, why with its line, and what would pass.
+fn write_reason(reason: &Reason, out: &mut dyn Write) {
+    let _ = writeln!(out, "{}: {}", reason.answer.as_str(), reason.asked);
+    let at = match reason.at.line {
+        0 => reason.at.what.to_string(),
+        _ => format!("{}: {}", policy::place(&reason.at), reason.at.what),
+    };
+    let _ = writeln!(out, "  {} ({at})", reason.why);
+    for (index, way) in reason.pass.iter().enumerate() {
+        let lead = if index == 0 { "to pass: " } else { "         " };
+        let _ = writeln!(out, "  {lead}{way}");
+    }
+}
+
+fn test(file: &File, out: &mut dyn Write) -> Result<Exit, Stop> {
+    let policy = file.load()?;
+    if policy.tests().is_empty() {
+        return Err((
+            format!("error: {} has no `tests`", policy.file),
+            Exit::Usage,
+        ));
+    }
+    let mut failed = 0;
+    for case in policy.tests() {
+        let actor = actor(&policy, &case.identity, case.repository.as_deref());
+        let (answer, reasons) = match &actor {
+            Ok(actor) => {
+                let outcome = policy::run_test(case, actor.kind, &actor.boundary);
+                (outcome.answer, outcome.reasons)
+            }
+            // No boundary in that repository: refused like any push there.
+            Err(_) => (Expect::Reject, Vec::new()),
+        };
+        let good = answer == case.expect;
+        let changes: Vec<String> = case
+            .changes
+            .iter()
+            .map(|(op, path)| format!("{} {path}", policy::path_op_name(*op)))
+            .collect();
+        let _ = writeln!(
+            out,
+            "{} {}:{} {} {}{}{}: {}",
+            if good { "ok  " } else { "FAIL" },
+            policy.file,
+            case.line,
+            case.identity,
+            String::from_utf8_lossy(case.name.as_bytes()),
+            if changes.is_empty() { "" } else { ", " },
+            changes.join(", "),
+            answer.as_str()
+        );
+        if !good {
+            failed += 1;
+            let _ = writeln!(out, "     expected {}", case.expect.as_str());
+            for reason in reasons.iter().filter(|reason| reason.answer == answer) {
+                let _ = writeln!(
+                    out,
+                    "     {}: {} ({})",
+                    reason.asked,
+                    reason.why,
+                    policy::place(&reason.at)
+                );
+            }
+            if let Err((message, _)) = actor {
+                let _ = writeln!(out, "     {message}");
+            }
+        }
+    }
+    let total = policy.tests().len();
+    let _ = writeln!(out, "{} of {total} tests as expected", total - failed);
+    Ok(if failed == 0 {
+        Exit::Accept
+    } else {
+        Exit::Refuse
+    })
+}
+
+/// The word for a kind, with its article.
+fn a_kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Agent => "an agent",
+        Kind::Human => "a human",
+        Kind::Service => "a service",
+    }
+}

@@ -1,0 +1,246 @@
+//! One identity and its boundary, for people and for programs.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::a_kind;
+use crate::identity::Actor;
+use crate::policy::{AllowView, BoundaryView, GuardView, Mode, Policy, Reason, place};
+
+/// Rows of one section: what, how, where.
+struct Section {
+    title: String,
+    rows: Vec<[String; 3]>,
+    /// What an empty section means.
+    empty: &'static str,
+}
+
+fn sections(view: &BoundaryView) -> Vec<Section> {
+    let allows = |entries: &[AllowView]| {
+        entries
+            .iter()
+            .map(|entry| {
+                [
+                    entry.targets.join(", "),
+                    entry.may.join(", "),
+                    entry.at.clone(),
+                ]
+            })
+            .collect()
+    };
+    let guards = |guards: &[GuardView]| -> Vec<[String; 3]> {
+        guards
+            .iter()
+            .map(|guard| [guard.id.clone(), guard.paths.join(", "), guard.at.clone()])
+            .collect()
+    };
+    let mut sections = Vec::new();
+    for (index, layer) in view.layers.iter().enumerate() {
+        let narrowed = if index == 0 {
+            String::new()
+        } else {
+            format!(", narrowed by {}", layer.at)
+        };
+        let mut add = |title: &str, rows: Option<Vec<[String; 3]>>, empty: &'static str| {
+            if let Some(rows) = rows {
+                sections.push(Section {
+                    title: format!("{title}{narrowed}"),
+                    rows,
+                    empty,
+                });
+            }
+        };
+        let server = index == 0;
+        let listed = |entries: &Option<Vec<AllowView>>| match entries {
+            Some(entries) => Some(allows(entries)),
+            None => server.then(Vec::new),
+        };
+        add("Refs it may change", listed(&layer.refs), "none");
+        add("Paths it may change", listed(&layer.paths), "none");
+        let given = |rows: Vec<[String; 3]>| (server || !rows.is_empty()).then_some(rows);
+        add(
+            "Paths that are denied, whatever allows them",
+            given(guards(&layer.deny)),
+            "none",
+        );
+        add(
+            "Paths that need an approval",
+            given(guards(&layer.hold)),
+            "none",
+        );
+        let checks = layer
+            .checks
+            .iter()
+            .map(|check| [check.name.clone(), check.level.clone(), check.at.clone()])
+            .collect();
+        add(
+            "Levels of checks",
+            given(checks),
+            "the default of every rule",
+        );
+    }
+    let limits = view
+        .limits
+        .iter()
+        .map(|limit| {
+            [
+                limit.name.to_owned(),
+                limit.max.to_string(),
+                limit.at.clone(),
+            ]
+        })
+        .collect();
+    sections.push(Section {
+        title: "Limits of one push".to_owned(),
+        rows: limits,
+        empty: "none but the budget of the gate",
+    });
+    sections
+}
+
+/// Who it is, one fact a line.
+fn facts(policy: &Policy, actor: &Actor) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        (
+            "boundary",
+            format!("{} ({})", actor.boundary.name(), place(actor.boundary.at())),
+        ),
+        (
+            "mode",
+            match actor.mode {
+                Mode::Enforce => "enforce: what is refused stays out".to_owned(),
+                Mode::Observe => "observe: everything is judged, told and accepted".to_owned(),
+            },
+        ),
+    ];
+    if let Some(owner) = &actor.owner {
+        facts.push(("owner", owner.clone()));
+    }
+    if let Some((from, until)) = actor.name.as_deref().and_then(|name| policy.validity(name)) {
+        let moment = |moment: Option<jiff::Timestamp>, none: &str| {
+            moment.map_or_else(|| none.to_owned(), |moment| moment.to_string())
+        };
+        facts.push((
+            "valid",
+            format!(
+                "{} to {}",
+                moment(from, "ever since"),
+                moment(until, "for ever")
+            ),
+        ));
+    }
+    let authors = match actor.authors.len() {
+        0 => "none listed".to_owned(),
+        _ => actor.authors.join(", "),
+    };
+    facts.push(("authors", authors));
+    facts
+}
+
+fn name(actor: &Actor) -> &str {
+    actor.name.as_deref().unwrap_or("(unknown)")
+}
+
+/// For people.
+pub(super) fn text(policy: &Policy, actor: &Actor) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{} is {}", name(actor), a_kind(actor.kind));
+    for (what, value) in facts(policy, actor) {
+        let _ = writeln!(text, "  {what:<9} {value}");
+    }
+    for section in sections(&actor.boundary.view()) {
+        let _ = writeln!(text, "\n{}", section.title);
+        if section.rows.is_empty() {
+            let _ = writeln!(text, "  {}", section.empty);
+        }
+        let width = |column: usize| {
+            section
+                .rows
+                .iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+                .min(44)
+        };
+        let (first, second) = (width(0), width(1));
+        for [what, how, at] in &section.rows {
+            let _ = writeln!(text, "  {what:<first$}  {how:<second$}  {at}");
+        }
+    }
+    let _ = writeln!(text, "\nEverything else is refused.");
+    text
+}
+
+/// For a page.
+pub(super) fn markdown(policy: &Policy, actor: &Actor) -> String {
+    let cell = |text: &str| format!("`{}`", text.replace('|', "\\|"));
+    let mut text = String::new();
+    let _ = writeln!(text, "## {} is {}\n", name(actor), a_kind(actor.kind));
+    for (what, value) in facts(policy, actor) {
+        let _ = writeln!(text, "- {what}: {value}");
+    }
+    for section in sections(&actor.boundary.view()) {
+        let _ = writeln!(text, "\n### {}\n", section.title);
+        if section.rows.is_empty() {
+            let _ = writeln!(text, "{}", section.empty);
+            continue;
+        }
+        let _ = writeln!(text, "| what | how | where |\n|---|---|---|");
+        for [what, how, at] in &section.rows {
+            let _ = writeln!(text, "| {} | {} | {at} |", cell(what), cell(how));
+        }
+    }
+    let _ = writeln!(text, "\nEverything else is refused.");
+    text
+}
+
+/// For programs.
+pub(super) fn json(policy: &Policy, actor: &Actor) -> String {
+    let view = actor.boundary.view();
+    let (from, until) = actor
+        .name
+        .as_deref()
+        .and_then(|name| policy.validity(name))
+        .unwrap_or_default();
+    let document = json!({
+        "v": 1,
+        "identity": actor.name,
+        "kind": actor.kind.as_str(),
+        "owner": actor.owner,
+        "authors": actor.authors,
+        "mode": match actor.mode { Mode::Enforce => "enforce", Mode::Observe => "observe" },
+        "valid": {
+            "from": from.map(|moment| moment.to_string()),
+            "until": until.map(|moment| moment.to_string()),
+        },
+        "policy": { "file": &*policy.file, "sha256": policy.digest },
+        "boundary": actor.boundary.name(),
+        "layers": view.layers,
+        "limits": view.limits,
+    });
+    format!("{document:#}\n")
+}
+
+/// The answers of `policy explain`, for programs.
+pub(super) fn reasons_json(actor: &Actor, reasons: &[Reason]) -> Value {
+    let answers: Vec<Value> = reasons
+        .iter()
+        .map(|reason| {
+            json!({
+                "asked": reason.asked,
+                "answer": reason.answer.as_str(),
+                "why": reason.why,
+                "policy_at": place(&reason.at),
+                "policy_says": &*reason.at.what,
+                "to_pass": reason.pass,
+            })
+        })
+        .collect();
+    json!({
+        "v": 1,
+        "identity": actor.name,
+        "boundary": actor.boundary.name(),
+        "answers": answers,
+    })
+}
