@@ -357,3 +357,119 @@ fn pushes_that_come_first_agree_on_one_key() {
     let passing = || passing_key().unwrap().fingerprint("r", b"v");
     assert_ne!(passing(), passing());
 }
+
+/// Stands for a process of its own; see [`child`].
+#[test]
+#[ignore = "run by other tests, in processes of their own"]
+fn append_from_a_process() {
+    let Some(path) = std::env::var_os("LEDGER_OF_TEST") else {
+        return;
+    };
+    let count: u32 = std::env::var("APPENDS_OF_TEST").unwrap().parse().unwrap();
+    for _ in 0..count {
+        let appended =
+            Ledger::open(Path::new(&path)).and_then(|ledger| ledger.append(&sample(), PATIENCE));
+        if let Err(error) = appended {
+            panic!("REFUSED: {error}");
+        }
+    }
+}
+
+/// This program again, appending to a ledger; `before` is what a shell does first, `as_nobody` drops root.
+fn child(path: &Path, appends: u32, before: &str, as_nobody: bool) -> std::process::Child {
+    let program = std::env::current_exe().unwrap();
+    let (program, test) = (
+        program.to_str().unwrap(),
+        "ledger::tests::append_from_a_process",
+    );
+    let drop_root = match as_nobody && fs::metadata("/proc/self").unwrap().uid() == 0 {
+        true => "setpriv --reuid=65534 --regid=65534 --clear-groups",
+        false => "",
+    };
+    std::process::Command::new("sh")
+        .arg("-c")
+        .arg(format!(
+            "{before}\nexec {drop_root} '{program}' --exact {test} --ignored --nocapture"
+        ))
+        .env("LEDGER_OF_TEST", path)
+        .env("APPENDS_OF_TEST", appends.to_string())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn processes_that_append_together_leave_a_whole_chain() {
+    let (_folder, path) = ledger_of(0);
+    let children: Vec<_> = (0..8).map(|_| child(&path, 50, "", false)).collect();
+    for child in children {
+        assert!(child.wait_with_output().unwrap().status.success());
+    }
+    assert_eq!(check(&path).unwrap().entries, 400);
+}
+
+#[test]
+fn a_full_disk_refuses_and_leaves_the_ledger_whole() {
+    let (_folder, path) = ledger_of(3);
+    // The largest size that a file may get, in 512 bytes: room for a part of the next entry, and for none.
+    for limit in [
+        fs::metadata(&path).unwrap().len() / 512 + 1,
+        fs::metadata(&path).unwrap().len() / 512,
+    ] {
+        let before = fs::read(&path).unwrap();
+        let output = child(&path, 3, &format!("trap '' XFSZ; ulimit -f {limit}"), false)
+            .wait_with_output()
+            .unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(
+            !output.status.success() && text.contains("REFUSED: "),
+            "{text}"
+        );
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+    Ledger::open(&path)
+        .unwrap()
+        .append(&sample(), PATIENCE)
+        .unwrap();
+    assert_eq!(check(&path).unwrap().entries, 4);
+}
+
+#[test]
+fn a_writer_that_is_killed_leaves_what_the_next_one_can_mend() {
+    let (_folder, path) = ledger_of(1);
+    for _ in 0..5 {
+        let mut writer = child(&path, 100_000, "", false);
+        std::thread::sleep(Duration::from_millis(60));
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        Ledger::open(&path)
+            .unwrap()
+            .append(&sample(), PATIENCE)
+            .unwrap();
+        check(&path).unwrap();
+    }
+}
+
+#[test]
+fn a_ledger_that_may_only_be_read_refuses() {
+    let (folder, path) = ledger_of(1);
+    let set =
+        |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    set(folder.path(), 0o755);
+    set(path.parent().unwrap(), 0o755);
+    set(&path, 0o444);
+    for missing in [false, true] {
+        if missing {
+            fs::remove_file(&path).unwrap();
+            set(path.parent().unwrap(), 0o555);
+        }
+        let output = child(&path, 1, "cd /", true).wait_with_output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(
+            text.contains("REFUSED: it cannot be opened: permission denied"),
+            "{text}"
+        );
+    }
+    set(path.parent().unwrap(), 0o755);
+}

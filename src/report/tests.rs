@@ -1,3 +1,5 @@
+use serde_json::Value;
+
 use super::samples::*;
 use super::*;
 use crate::budget::{Exhausted, Resource};
@@ -152,8 +154,8 @@ fn unjudged(why: Unjudged) -> Decision {
     decision
 }
 
-#[test]
-fn texts() {
+/// A decision for every text.
+fn cases() -> Vec<(&'static str, Decision)> {
     let bound = |resource, limit| Unjudged::Exhausted(Exhausted { resource, limit });
     let mut cases: Vec<(&str, Decision)> = vec![
         ("warnings-only", with(vec![warning(0xb2)])),
@@ -296,7 +298,12 @@ fn texts() {
     let mut net = denied(0xb3, "ci.yml", PathOp::Modify);
     net.finding.place.commit = None;
     cases.push(("net-effect", with(vec![net])));
-    for (case, decision) in cases {
+    cases
+}
+
+#[test]
+fn texts() {
+    for (case, decision) in cases() {
         insta::assert_snapshot!(case, told(&decision));
     }
 }
@@ -392,7 +399,7 @@ fn the_line_for_agents_fits() {
             "{}",
             line.len()
         );
-        let document: serde_json::Value =
+        let document: Value =
             serde_json::from_str(line.strip_prefix(AGENT_LINE_PREFIX).unwrap()).unwrap();
         assert_eq!(document["counts"]["findings"], decision.findings.len());
         assert_eq!(
@@ -410,4 +417,90 @@ fn the_line_for_agents_fits() {
     assert!(check(&decision) > 10);
     decision.findings.truncate(3);
     assert_eq!(check(&decision), 3);
+}
+
+/// The part of JSON Schema that our schema uses. Everything else in it fails.
+fn conforms(value: &Value, schema: &Value, at: &str) {
+    for (word, asked) in schema.as_object().unwrap() {
+        match word.as_str() {
+            "$schema" | "$id" | "title" | "description" => {}
+            "const" => assert_eq!(value, asked, "{at}"),
+            "enum" => assert!(asked.as_array().unwrap().contains(value), "{at}: {value}"),
+            "type" => {
+                let kinds = asked
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_else(|| vec![asked.clone()]);
+                let is = |kind: &Value| match kind.as_str().unwrap() {
+                    "object" => value.is_object(),
+                    "array" => value.is_array(),
+                    "string" => value.is_string(),
+                    "integer" => value.is_u64(),
+                    "boolean" => value.is_boolean(),
+                    "null" => value.is_null(),
+                    other => panic!("{other}"),
+                };
+                assert!(kinds.iter().any(is), "{at}: {value} is no {asked}");
+            }
+            "minimum" => assert!(value.as_u64() >= asked.as_u64(), "{at}: {value}"),
+            "pattern" => {
+                let pattern = regex::Regex::new(asked.as_str().unwrap()).unwrap();
+                assert!(pattern.is_match(value.as_str().unwrap()), "{at}: {value}");
+            }
+            "required" => {
+                for name in asked.as_array().unwrap() {
+                    assert!(
+                        value.get(name.as_str().unwrap()).is_some(),
+                        "{at}: no {name}"
+                    );
+                }
+            }
+            "properties" => {
+                for (name, field) in value.as_object().unwrap() {
+                    let schema = asked
+                        .get(name)
+                        .unwrap_or_else(|| panic!("{at}: {name} is unknown"));
+                    conforms(field, schema, &format!("{at}.{name}"));
+                }
+            }
+            "items" => {
+                for (index, item) in value.as_array().unwrap().iter().enumerate() {
+                    conforms(item, asked, &format!("{at}[{index}]"));
+                }
+            }
+            other => panic!("the schema uses {other}"),
+        }
+    }
+}
+
+#[test]
+fn documents_conform_to_the_schema() {
+    let schema = include_str!("../../docs/report.schema.json");
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    for (case, decision) in cases() {
+        for id in [Some(id()), None] {
+            let line = agent_line(&decision, id.as_ref());
+            let line = line.strip_prefix(AGENT_LINE_PREFIX).unwrap();
+            for document in [line, &json(&decision, id.as_ref())] {
+                conforms(&serde_json::from_str(document).unwrap(), &schema, case);
+            }
+        }
+    }
+}
+
+#[test]
+fn documents() {
+    for wanted in [
+        "reject-with-warning",
+        "hold",
+        "ref-out-of-boundary",
+        "unjudged-time",
+        "odd-paths",
+    ] {
+        let (case, decision) = cases()
+            .into_iter()
+            .find(|(case, _)| *case == wanted)
+            .unwrap();
+        insta::assert_snapshot!(format!("json-{case}"), json(&decision, Some(&id())));
+    }
 }
