@@ -44,7 +44,8 @@ impl Check for Secrets {
                 bytes: found.value().len(),
                 fingerprint: key.fingerprint(found.rule.id, found.value()),
             }),
-            detail: (!found.via.is_empty()).then(|| format!("inside {}", found.via.join(" inside "))),
+            detail:
+                (!found.via.is_empty()).then(|| format!("inside {}", found.via.join(" inside "))),
         }));
         hits.extend(outcome.unscanned.into_iter().map(|(bytes, why)| Hit {
             rule: Cow::Borrowed(UNSCANNED),

@@ -1,0 +1,451 @@
+//! Hidden text: what a person reviewing does not see, and an agent or a compiler reads.
+//!
+//! ASCII without control characters passes at memory speed. Every other character is judged by its neighbours:
+//! emoji, right-to-left prose, Indic and Persian spelling and ideographic variants need invisible characters.
+
+mod alphabet;
+mod judge;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::{Check, Hit, Rule, Text};
+use crate::budget::{Budget, Exhausted};
+use crate::finding::{Level, Part};
+use crate::redact::{FingerprintKey, Quoted};
+
+/// The check.
+pub(super) struct HiddenUnicode;
+
+static RULES: &[Rule] = &[
+    Rule {
+        id: TAG_TEXT,
+        title: "invisible tag characters that spell a text",
+        doc: "The tag block (U+E0000 to U+E007F) mirrors ASCII and shows nothing. Language models read it. Flags of \
+              regions are its one use, and pass. Remove the characters.",
+        default: Level::Deny,
+        default_human: Level::Deny,
+        fixed: false,
+    },
+    Rule {
+        id: VARIATION_SELECTORS,
+        title: "variation selectors that vary nothing",
+        doc: "A run of variation selectors, or one after a character that has no variants, can carry any bytes unseen. \
+              Emoji and ideographs keep theirs. Remove the others.",
+        default: Level::Deny,
+        default_human: Level::Warn,
+        fixed: false,
+    },
+    Rule {
+        id: BIDI,
+        title: "bidirectional control characters",
+        doc: "They make code read differently from how it runs (CVE-2021-42574). In prose, balanced ones on a line with \
+              right-to-left letters pass. Remove them, or write them as escapes.",
+        default: Level::Deny,
+        default_human: Level::Warn,
+        fixed: false,
+    },
+    Rule {
+        id: ZERO_WIDTH,
+        title: "invisible characters",
+        doc: "Zero-width spaces and joiners, fillers and their like, where no script or emoji needs them. They split \
+              words for scanners and hide text from reviewers. Remove them, or write them as escapes.",
+        default: Level::Deny,
+        default_human: Level::Warn,
+        fixed: false,
+    },
+    Rule {
+        id: CONTROL,
+        title: "control characters in text",
+        doc: "Escape sequences and other control characters change what a terminal shows. Tab, line feed, carriage \
+              return before a line feed and form feed pass. Write them as escapes.",
+        default: Level::Deny,
+        default_human: Level::Warn,
+        fixed: false,
+    },
+];
+
+const TAG_TEXT: &str = "unicode/tag-text";
+const VARIATION_SELECTORS: &str = "unicode/variation-selectors";
+const BIDI: &str = "unicode/bidi";
+const ZERO_WIDTH: &str = "unicode/zero-width";
+const CONTROL: &str = "unicode/control";
+
+/// Findings told one by one. What follows in the same text becomes one more for each rule, up to the end of the text, so
+/// that nothing is lost and memory has a bound.
+const HITS_MAX: usize = 10_000;
+
+impl Check for HiddenUnicode {
+    fn name(&self) -> &'static str {
+        "hidden-unicode"
+    }
+
+    fn rules(&self) -> &'static [Rule] {
+        RULES
+    }
+
+    fn reads_content(&self) -> bool {
+        true
+    }
+
+    fn content(
+        &self,
+        text: &Text<'_>,
+        _key: &FingerprintKey,
+        budget: &Budget,
+        hits: &mut Vec<Hit>,
+    ) -> Result<(), Exhausted> {
+        let ground = Ground::of(text);
+        if !is_close(ground, text) && is_plain(text.bytes) {
+            return Ok(());
+        }
+        if let Some((wide, big_endian)) = utf16(text.bytes) {
+            let (decoded, offsets) = from_utf16(&text.bytes[wide..], wide, big_endian);
+            let before = hits.len();
+            let inner = Text {
+                bytes: &decoded,
+                ..*text
+            };
+            find(&inner, ground, budget, hits)?;
+            for hit in &mut hits[before..] {
+                hit.bytes = in_utf16(&offsets, hit.bytes.start)..in_utf16(&offsets, hit.bytes.end);
+            }
+            return Ok(());
+        }
+        // Only content can be binary; and a NUL byte does not make instructions of an agent so.
+        if text.part == Part::Content
+            && ground != Ground::Strict
+            && memchr::memchr(0, &text.bytes[..text.bytes.len().min(8 << 10)]).is_some()
+        {
+            return Ok(());
+        }
+        find(text, ground, budget, hits)
+    }
+}
+
+/// How strictly a text is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ground {
+    /// For people to read: balanced bidirectional controls beside right-to-left letters, soft hyphens.
+    Prose,
+    /// For machines.
+    Code,
+    /// For agents and tools: instruction files, messages, names.
+    Strict,
+}
+
+/// Endings of files that people read, or that hold translations.
+const PROSE: &[&[u8]] = &[
+    b"md",
+    b"markdown",
+    b"mkd",
+    b"txt",
+    b"text",
+    b"rst",
+    b"adoc",
+    b"asciidoc",
+    b"org",
+    b"tex",
+    b"html",
+    b"htm",
+    b"xhtml",
+    b"xml",
+    b"svg",
+    b"po",
+    b"pot",
+    b"arb",
+    b"xlf",
+    b"xliff",
+    b"strings",
+    b"stringsdict",
+    b"resx",
+    b"properties",
+    b"srt",
+    b"vtt",
+    b"csv",
+    b"tsv",
+    b"ftl",
+    b"json",
+    b"textile",
+    b"wiki",
+    b"mdx",
+    b"log",
+    b"eml",
+];
+
+/// Names and folders of files that instruct agents, in lower case.
+const AGENT_FILES: &[&[u8]] = &[
+    b"agents.md",
+    b"agent.md",
+    b"claude.md",
+    b"claude.local.md",
+    b"gemini.md",
+    b"skill.md",
+    b"conventions.md",
+    b"copilot-instructions.md",
+    b".cursorrules",
+    b".windsurfrules",
+    b".clinerules",
+    b".goosehints",
+    b"llms.txt",
+    b".mcp.json",
+    b"mcp.json",
+];
+const AGENT_FOLDERS: &[&[u8]] = &[
+    b".cursor",
+    b".claude",
+    b".agents",
+    b".codex",
+    b".gemini",
+    b".windsurf",
+    b".clinerules",
+    b".roo",
+    b".continue",
+    b".aider",
+    b".kiro",
+    b".amazonq",
+    b".junie",
+    b".opencode",
+    b"prompts",
+    b"instructions",
+];
+
+impl Ground {
+    fn of(text: &Text<'_>) -> Self {
+        if text.part != Part::Content {
+            return Ground::Strict;
+        }
+        let Some(path) = text.path else {
+            return Ground::Code;
+        };
+        let path = path.to_ascii_lowercase();
+        let mut folders: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
+        let name = folders.pop().unwrap_or(&[]);
+        if AGENT_FILES.contains(&name)
+            || name.ends_with(b".mdc")
+            || name.ends_with(b".instructions.md")
+            || name.ends_with(b".prompt.md")
+            || folders.iter().any(|folder| AGENT_FOLDERS.contains(folder))
+        {
+            return Ground::Strict;
+        }
+        let ending = name.rsplit(|byte| *byte == b'.').next().unwrap_or(&[]);
+        let bare = !name.contains(&b'.')
+            && [
+                b"readme".as_slice(),
+                b"license",
+                b"licence",
+                b"copying",
+                b"authors",
+                b"changelog",
+                b"news",
+                b"notice",
+            ]
+            .contains(&name);
+        if bare || PROSE.contains(&ending) {
+            Ground::Prose
+        } else {
+            Ground::Code
+        }
+    }
+}
+
+/// Names hold no tab or line feed either.
+fn names_a_thing(part: Part) -> bool {
+    matches!(
+        part,
+        Part::Ref
+            | Part::Path
+            | Part::SymlinkTarget
+            | Part::Author
+            | Part::Committer
+            | Part::Tagger
+    )
+}
+
+/// ASCII that shows as it is. Without branches inside a block: it becomes vector code.
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes
+        .chunks(256)
+        .all(|block| !block.iter().fold(false, |odd, byte| odd | is_odd(*byte)))
+}
+
+/// Not printable ASCII, tab, line feed, form feed or carriage return.
+#[inline(always)]
+fn is_odd(byte: u8) -> bool {
+    let blank = (byte == b'\t') | (byte == b'\n') | (byte == 0x0c) | (byte == b'\r');
+    (byte.wrapping_sub(0x20) > 0x5e) & !blank
+}
+
+/// Whether every byte must be looked at: names, and texts for agents with carriage returns.
+fn is_close(ground: Ground, text: &Text<'_>) -> bool {
+    names_a_thing(text.part)
+        || (ground == Ground::Strict && memchr::memchr(b'\r', text.bytes).is_some())
+}
+
+fn find(
+    text: &Text<'_>,
+    ground: Ground,
+    budget: &Budget,
+    hits: &mut Vec<Hit>,
+) -> Result<(), Exhausted> {
+    let bytes = text.bytes;
+    let close = is_close(ground, text);
+    let mut judge = judge::Judge::new(bytes, ground, names_a_thing(text.part));
+    let mut told = Told {
+        hits,
+        first: 0,
+        rest: Vec::new(),
+    };
+    told.first = told.hits.len();
+    let mut at = 0;
+    let mut since_clock = 0;
+    while at < bytes.len() {
+        // Plain blocks are stepped over; names are short and looked at in full.
+        let block = (at + 256).min(bytes.len());
+        if !close && is_plain(&bytes[at..block]) {
+            at = block;
+            continue;
+        }
+        since_clock += 1;
+        if since_clock == 1 << 10 {
+            since_clock = 0;
+            budget.check_time()?;
+        }
+        while at < block {
+            at = judge.look(at, &mut |rule, range| told.tell(bytes, rule, range));
+        }
+    }
+    let Told { hits, rest, .. } = told;
+    for (rule, range) in rest {
+        hits.push(hit(bytes, rule, range));
+    }
+    Ok(())
+}
+
+struct Told<'a> {
+    hits: &'a mut Vec<Hit>,
+    first: usize,
+    rest: Vec<(&'static str, Range<usize>)>,
+}
+
+impl Told<'_> {
+    /// Runs of one rule that touch are one hit.
+    fn tell(&mut self, bytes: &[u8], rule: &'static str, range: Range<usize>) {
+        if self.hits.len() > self.first
+            && let Some(last) = self.hits.last_mut()
+            && last.rule == rule
+            && last.bytes.end == range.start
+        {
+            *last = hit(bytes, rule, last.bytes.start..range.end);
+        } else if self.hits.len() - self.first < HITS_MAX {
+            self.hits.push(hit(bytes, rule, range));
+        } else if let Some((_, known)) = self.rest.iter_mut().find(|(known, _)| *known == rule) {
+            known.end = range.end;
+        } else {
+            self.rest.push((rule, range));
+        }
+    }
+}
+
+fn hit(bytes: &[u8], rule: &'static str, range: Range<usize>) -> Hit {
+    let known = RULES.iter().find(|known| known.id == rule);
+    Hit {
+        rule: Cow::Borrowed(rule),
+        title: Cow::Borrowed(known.map_or(rule, |known| known.title)),
+        detail: Some(detail(&bytes[range.clone()], rule)),
+        bytes: range,
+        confidence: None,
+        evidence: None,
+    }
+}
+
+/// The hidden text, or the first code points.
+fn detail(run: &[u8], rule: &str) -> String {
+    // Enough to tell what it is; a long run need not be decoded as a whole.
+    let run = &run[..run.len().min(1024)];
+    let text = String::from_utf8_lossy(run);
+    if rule == TAG_TEXT {
+        let hidden: Vec<u8> = text
+            .chars()
+            .filter_map(|letter| u8::try_from(u32::from(letter).checked_sub(0xe_0000)?).ok())
+            .filter(|byte| matches!(byte, b' '..=b'~'))
+            .collect();
+        if !hidden.is_empty() {
+            return format!("spells {}", Quoted(&hidden));
+        }
+    }
+    let odd: Vec<char> = text
+        .chars()
+        .filter(|letter| !letter.is_ascii() || letter.is_ascii_control())
+        .collect();
+    let mut shown: Vec<String> = odd
+        .iter()
+        .take(4)
+        .map(|letter| format!("U+{:04X}", u32::from(*letter)))
+        .collect();
+    if odd.len() > 4 {
+        shown.push(format!("and {} more", odd.len() - 4));
+    }
+    shown.join(" ")
+}
+
+/// Where UTF-16 text starts, and whether its first byte is the high one.
+fn utf16(bytes: &[u8]) -> Option<(usize, bool)> {
+    match bytes {
+        [0xff, 0xfe, 0, 0, ..] => None,
+        [0xff, 0xfe, ..] => Some((2, false)),
+        [0xfe, 0xff, ..] => Some((2, true)),
+        _ => {
+            let head = bytes
+                .get(..bytes.len().min(64) & !1)
+                .filter(|head| head.len() >= 8)?;
+            let (mut even, mut odd) = (0, 0);
+            for pair in head.chunks_exact(2) {
+                even += usize::from(pair[0] == 0);
+                odd += usize::from(pair[1] == 0);
+            }
+            let most = head.len() / 2 * 3 / 4;
+            match (even, odd) {
+                (0, odd) if odd > most => Some((0, false)),
+                (even, 0) if even > most => Some((0, true)),
+                _ => None,
+            }
+        }
+    }
+}
+
+/// UTF-8, and for every 1024th of its bytes at the start of a character the place in the original.
+fn from_utf16(bytes: &[u8], offset: usize, big_endian: bool) -> (Vec<u8>, Vec<(usize, usize)>) {
+    let unit = |pair: &[u8]| match big_endian {
+        true => u16::from_be_bytes([pair[0], pair[1]]),
+        false => u16::from_le_bytes([pair[0], pair[1]]),
+    };
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut offsets = Vec::new();
+    let mut at = offset;
+    for letter in char::decode_utf16(bytes.chunks_exact(2).map(unit)) {
+        let letter = letter.unwrap_or(char::REPLACEMENT_CHARACTER);
+        // Where both lengths go one by one nothing need be noted.
+        if !letter.is_ascii() || out.is_empty() || out.len().is_multiple_of(1024) {
+            offsets.push((out.len(), at));
+        }
+        let mut buffer = [0; 4];
+        out.extend_from_slice(letter.encode_utf8(&mut buffer).as_bytes());
+        at += 2 * letter.len_utf16();
+        if !letter.is_ascii() {
+            offsets.push((out.len(), at));
+        }
+    }
+    (out, offsets)
+}
+
+fn in_utf16(offsets: &[(usize, usize)], at: usize) -> usize {
+    let index = offsets.partition_point(|(utf8, _)| *utf8 <= at);
+    match index.checked_sub(1).and_then(|index| offsets.get(index)) {
+        Some((utf8, utf16)) => utf16 + 2 * (at - utf8),
+        None => at,
+    }
+}

@@ -1,0 +1,176 @@
+use super::*;
+use crate::budget::Bounds;
+
+/// Cases stand in `testdata/unicode/*.txt`: `rules or clean | part | path | text`, the text with escapes alone.
+fn cases() -> Vec<(String, String, Part, String, Vec<u8>)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/unicode");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        for (number, line) in std::fs::read_to_string(&path).unwrap().lines().enumerate() {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            assert!(line.is_ascii(), "{}:{}", path.display(), number + 1);
+            let fields: Vec<&str> = line.splitn(4, '|').map(str::trim).collect();
+            let [expected, part, name, text] = fields[..] else {
+                panic!("{}:{}: four fields", path.display(), number + 1);
+            };
+            let part = match part {
+                "content" => Part::Content,
+                "message" => Part::Message,
+                "author" => Part::Author,
+                "path" => Part::Path,
+                "ref" => Part::Ref,
+                "tag" => Part::TagMessage,
+                _ => panic!("part {part}"),
+            };
+            let place = format!(
+                "{}:{}",
+                path.file_name().unwrap().to_string_lossy(),
+                number + 1
+            );
+            found.push((
+                place,
+                expected.to_owned(),
+                part,
+                name.to_owned(),
+                unescape(text),
+            ));
+        }
+    }
+    assert!(found.len() > 60);
+    found
+}
+
+/// `\n`, `\r`, `\t`, `\\`, `\xNN` (a byte) and `\u{N}` (a character).
+fn unescape(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        out.extend(rest[..at].bytes());
+        let kind = rest[at + 1..].chars().next().unwrap();
+        rest = &rest[at + 2..];
+        match kind {
+            'n' => out.push(b'\n'),
+            'r' => out.push(b'\r'),
+            't' => out.push(b'\t'),
+            '\\' => out.push(b'\\'),
+            'x' => {
+                out.push(u8::from_str_radix(&rest[..2], 16).unwrap());
+                rest = &rest[2..];
+            }
+            'u' => {
+                let end = rest.find('}').unwrap();
+                for code in rest[1..end].split(' ') {
+                    let letter = char::from_u32(u32::from_str_radix(code, 16).unwrap()).unwrap();
+                    out.extend(letter.to_string().bytes());
+                }
+                rest = &rest[end + 1..];
+            }
+            other => panic!("escape {other}"),
+        }
+    }
+    out.extend(rest.bytes());
+    out
+}
+
+fn hits(part: Part, path: &str, bytes: &[u8]) -> Vec<Hit> {
+    let text = Text {
+        part,
+        path: (!path.is_empty()).then_some(path.as_bytes()),
+        bytes,
+    };
+    let mut hits = Vec::new();
+    let budget = Budget::new(Bounds::default());
+    HiddenUnicode
+        .content(&text, &FingerprintKey::new([7; 32]), &budget, &mut hits)
+        .unwrap();
+    hits
+}
+
+#[test]
+fn all_cases() {
+    let mut wrong = Vec::new();
+    for (place, expected, part, path, text) in cases() {
+        let mut found: Vec<String> = hits(part, &path, &text)
+            .iter()
+            .map(|hit| hit.rule.trim_start_matches("unicode/").to_owned())
+            .collect();
+        found.sort();
+        found.dedup();
+        let found = if found.is_empty() {
+            "clean".to_owned()
+        } else {
+            found.join(" ")
+        };
+        if found != expected {
+            wrong.push(format!("{place}: expected {expected}, found {found}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn hidden_text_is_decoded_and_is_one_hit() {
+    let hidden: String = "rm -rf \"x\""
+        .chars()
+        .map(|c| char::from_u32(0xe_0000 + c as u32).unwrap())
+        .collect();
+    let text = format!("a{hidden}b{}", "\u{200b}");
+    let found = hits(Part::Content, "a.rs", text.as_bytes());
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0].bytes, 1..1 + hidden.len());
+    assert_eq!(
+        found[0].detail.as_deref(),
+        Some("spells \"rm -rf \\\"x\\\"\"")
+    );
+    assert_eq!(found[1].detail.as_deref(), Some("U+200B"));
+}
+
+#[test]
+fn places_in_utf16_are_those_of_the_file() {
+    let text = format!(
+        "\u{feff}{}\u{e4}\u{1f600} \u{202e}x\n",
+        "ordinary words ".repeat(200)
+    );
+    let units: Vec<u16> = text.encode_utf16().collect();
+    let at = units.iter().position(|unit| *unit == 0x202e).unwrap();
+    for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+        let file: Vec<u8> = units.iter().flat_map(|unit| bytes(*unit)).collect();
+        let found = hits(Part::Content, "a.cs", &file);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].bytes, 2 * at..2 * at + 2);
+    }
+}
+
+#[test]
+fn many_hits_are_bounded_and_none_is_lost() {
+    let text = "a\u{200b}".repeat(50_000) + "\u{e0041}";
+    let found = hits(Part::Content, "a.rs", text.as_bytes());
+    assert!(found.len() <= HITS_MAX + 2);
+    assert!(found.iter().any(|hit| hit.rule == TAG_TEXT));
+    assert!(found.iter().any(|hit| hit.bytes.end == text.len() - 4));
+}
+
+#[test]
+fn binary_content_is_not_text() {
+    assert!(hits(Part::Content, "a.png", b"\x89PNG\r\n\x1a\n\0\0\0\x1b").is_empty());
+    assert!(!hits(Part::Content, "AGENTS.md", b"# Rules\n\0\x1b[8mhidden").is_empty());
+    assert!(!hits(Part::Message, "", b"x\0y").is_empty());
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
+        for hit in hits(Part::Message, "", &bytes) {
+            assert!(hit.bytes.start < hit.bytes.end && hit.bytes.end <= bytes.len());
+        }
+    }
+
+    #[test]
+    fn blocks_change_nothing(before in 0usize..600, letter in proptest::sample::select(vec!['\u{202e}', '\u{e0041}', '\u{200b}', '\u{1b}'])) {
+        let text = format!("{}{letter}{}", "x".repeat(before), "y".repeat(700));
+        assert_eq!(hits(Part::Content, "a.rs", text.as_bytes()).len(), 1);
+    }
+}
