@@ -88,9 +88,11 @@ impl Family {
             ("ref", "symref", _) => Family::Symref,
             ("merge", ..) => Family::Merge,
             ("limit", "refs", _) => Family::OneRefAtATime,
-            ("limit", "file-bytes", _) => Family::Content,
+            ("limit", _, Part::Path | Part::Content) => Family::Content,
             ("limit", ..) => Family::Split,
             ("object", "unreferenced", _) => Family::Unreferenced,
+            ("object", _, Part::Path) => Family::Rebuild,
+            ("path", _, Part::SymlinkTarget) => Family::Path,
             ("history", ..) => Family::Unrelated,
             (_, _, Part::Author | Part::Committer) => Family::Author,
             ("identity", "author-mismatch" | "committer-mismatch", _) => Family::Author,
@@ -193,6 +195,10 @@ impl Cure {
         }
         if decision.verdict != Verdict::Accept {
             cure.revoke(decision, findings);
+        }
+        if !decision.enforced {
+            // It was accepted: there is nothing to push again.
+            cure.retry = None;
         }
         cure
     }

@@ -381,6 +381,10 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
     let mut mended: Vec<&BString> = mended.into_iter().collect();
     mended.sort();
     with_paths(cure, &["add"], &mended, "add");
+    if fault.has(Family::Rebuild) {
+        let text = "an ordinary git writes well-formed objects when it makes the commit again";
+        cure.lines.push(Line::Note(text.into()));
+    }
     let message = fault.has(Family::Message);
     if message {
         cure.lines.push(Line::Note(

@@ -295,6 +295,33 @@ fn cases() -> Vec<(&'static str, Decision)> {
         second
     });
     cases.push(("two-refs", two));
+    let mut large = in_commit(Part::Path, 0xb3, Some("data/set.bin"));
+    large.ref_name = Some(name(BRANCH));
+    let large = judged(
+        "limit/file-bytes",
+        Level::Deny,
+        "the file is too large",
+        large,
+    );
+    cases.push(("limit-file-bytes", with(vec![large])));
+    let malformed = in_commit(Part::Path, 0xb3, Some("docs"));
+    let malformed = judged(
+        "object/malformed",
+        Level::Deny,
+        "the folder has an entry twice",
+        malformed,
+    );
+    cases.push(("object-malformed", with(vec![malformed])));
+    let mut target = in_commit(Part::SymlinkTarget, 0xb3, Some("docs/link"));
+    target.ref_name = Some(name(BRANCH));
+    let mut target = judged(
+        "path/symlink-target",
+        Level::Deny,
+        "the link leads out of the repository",
+        target,
+    );
+    target.finding.op = Some(PathOp::Symlink);
+    cases.push(("path-symlink-target", with(vec![target])));
     let mut net = denied(0xb3, "ci.yml", PathOp::Modify);
     net.finding.place.commit = None;
     cases.push(("net-effect", with(vec![net])));
@@ -486,6 +513,14 @@ fn documents_conform_to_the_schema() {
             }
         }
     }
+}
+
+#[test]
+fn what_was_accepted_is_not_to_be_tried_again() {
+    let mut decision = with(vec![denied(0xb3, "ci.yml", PathOp::Add)]);
+    assert!(json(&decision, None).contains("\"retry\": \"after_fix\""));
+    decision.enforced = false;
+    assert!(!json(&decision, None).contains("\"retry\""));
 }
 
 #[test]
