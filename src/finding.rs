@@ -25,6 +25,18 @@ pub enum Level {
     Deny,
 }
 
+impl Level {
+    /// The word in policies, reports and docs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Off => "off",
+            Level::Warn => "warn",
+            Level::Hold => "hold",
+            Level::Deny => "deny",
+        }
+    }
+}
+
 /// How sure a content rule is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Confidence {

@@ -13,20 +13,21 @@
 
 pub mod budget;
 pub mod finding;
-pub mod identity;
-pub mod policy;
 pub mod push;
 pub mod redact;
 
+pub mod identity;
+pub mod policy;
 pub mod repo;
 
 pub mod host;
 
+pub mod check;
 pub mod scan;
 
+pub mod gate;
 pub mod verdict;
 
+pub mod cli;
 pub mod ledger;
 pub mod report;
-
-pub mod cli;

@@ -15,9 +15,10 @@ use std::ops::Range;
 use crate::budget::Budget;
 use crate::finding::{Confidence, Evidence, Finding, Level, Part, RuleId};
 use crate::identity::Actor;
-use crate::push::{Push, RefUpdate};
+use crate::policy::Known;
+use crate::push::{Push, RefName, RefUpdate};
 use crate::redact::FingerprintKey;
-use crate::repo::{History, Repo, RepoError};
+use crate::repo::{History, Reader, RepoError};
 
 /// Every check, in the order in which they run: cheap refusals first.
 pub static CHECKS: &[&dyn Check] = &[
@@ -58,9 +59,18 @@ pub struct Facts<'a> {
     /// New commits, tags, contents.
     pub history: &'a History,
     /// Where objects are read.
-    pub repo: &'a Repo,
+    pub reader: &'a Reader<'a>,
     /// What is left.
     pub budget: &'a Budget,
+}
+
+impl Facts<'_> {
+    /// The first of the ref updates that bring something.
+    fn ref_of(&self, updates: &[usize]) -> Option<RefName> {
+        updates
+            .first()
+            .map(|update| self.updates[*update].command.name.clone())
+    }
 }
 
 /// One text that a content check looks into.
@@ -91,6 +101,88 @@ pub struct Hit {
     pub detail: Option<String>,
 }
 
+/// Rules of facts that are known before any check runs: who pushes, and by which policy.
+pub static IDENTITY_RULES: &[Rule] = &[
+    identity_rule(
+        "identity/unknown",
+        "the pusher matches no identity of the policy",
+        "The host authenticated an account, key or certificate that no entry under `identities:` names. \
+         Add an entry, or name a boundary under `unknown:`.",
+    ),
+    identity_rule(
+        "identity/ambiguous",
+        "the pusher matches more than one identity of the policy",
+        "Two entries match the same pusher, so no boundary can be chosen. Make their `match:` distinct.",
+    ),
+    identity_rule(
+        "identity/expired",
+        "the identity is no longer valid",
+        "`valid: until` of the identity is over. A person who may change the policy extends it.",
+    ),
+    identity_rule(
+        "identity/not-yet-valid",
+        "the identity is not valid yet",
+        "`valid: from` of the identity lies ahead.",
+    ),
+    identity_rule(
+        "identity/repository",
+        "the identity may not push to this repository",
+        "The identity lists `repositories:` and this one matches none of them.",
+    ),
+    identity_rule(
+        "policy/invalid",
+        "the repository's own policy cannot be used",
+        "`.ringfence.yaml` at the trusted ref is unreadable or invalid. Agents are refused until a person \
+         repairs it; people are told.",
+    ),
+];
+
+const fn identity_rule(id: &'static str, title: &'static str, doc: &'static str) -> Rule {
+    // A person must still be able to push the repair of a broken repository policy.
+    let default_human = match id.as_bytes()[0] {
+        b'p' => Level::Warn,
+        _ => Level::Deny,
+    };
+    Rule {
+        id,
+        title,
+        doc,
+        default: Level::Deny,
+        default_human,
+        fixed: true,
+    }
+}
+
+/// The names that a policy may use under `checks:`.
+pub fn known() -> Known<'static> {
+    static NAMES: &[&str] = &[
+        "refs",
+        "limits",
+        "paths",
+        "authorship",
+        "objects",
+        "hidden-unicode",
+        "secrets",
+    ];
+    Known {
+        checks: NAMES,
+        rule: &|id| find_rule(id).1.is_some(),
+    }
+}
+
+/// The rule with this id and the name of its check.
+pub fn find_rule(id: &str) -> (&'static str, Option<&'static Rule>) {
+    if let Some(rule) = IDENTITY_RULES.iter().find(|rule| rule.id == id) {
+        return ("identity", Some(rule));
+    }
+    for check in CHECKS {
+        if let Some(rule) = check.rules().iter().find(|rule| rule.id == id) {
+            return (check.name(), Some(rule));
+        }
+    }
+    ("unknown", None)
+}
+
 /// One rule family.
 pub trait Check: Sync {
     /// The name under `checks:` in a policy.
@@ -118,5 +210,90 @@ pub trait Check: Sync {
         _hits: &mut Vec<Hit>,
     ) -> Result<(), crate::budget::Exhausted> {
         Ok(())
+    }
+}
+
+/// The text of `docs/checks.md`.
+pub fn docs() -> String {
+    let mut text = String::from(
+        "# Checks and their rules\n\n\
+         <!-- Made from the tables in src/check/: RINGFENCE_WRITE_DOCS=1 cargo test --lib writes it anew. -->\n\n\
+         A policy names checks and rules under `checks:`, each with a level: `off`, `warn`, `hold` or `deny`. \
+         A rule that the policy does not name has the level in the table, for agents and services, and for \
+         humans. Levels marked *fixed* cannot be changed by a policy. The formats behind `secret/...` are in \
+         [rules.md](rules.md).\n",
+    );
+    let builtin = ("identity", IDENTITY_RULES);
+    let checks = CHECKS.iter().map(|check| (check.name(), check.rules()));
+    for (name, rules) in std::iter::once(builtin).chain(checks) {
+        text.push_str(&format!("\n## {name}\n"));
+        // The formats of secrets have a page of their own.
+        let is_format = |rule: &&Rule| name == "secrets" && rule.id != "secret/already-present";
+        let formats = rules.iter().filter(is_format).count();
+        for rule in rules.iter().filter(|rule| !is_format(rule)) {
+            text.push_str(&format!(
+                "\n### {}\n\n{}. {}\n\nAgents: {}, humans: {}{}.\n",
+                rule.id,
+                rule.title,
+                rule.doc,
+                rule.default.as_str(),
+                rule.default_human.as_str(),
+                if rule.fixed { " (fixed)" } else { "" },
+            ));
+        }
+        if formats > 0 {
+            text.push_str(&format!(
+                "\n{formats} more rules: see [rules.md](rules.md).\n"
+            ));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_docs_say_what_the_tables_say() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/checks.md");
+        if std::env::var_os("RINGFENCE_WRITE_DOCS").is_some() {
+            std::fs::write(path, docs()).unwrap();
+        }
+        assert_eq!(
+            std::fs::read_to_string(path).unwrap(),
+            docs(),
+            "RINGFENCE_WRITE_DOCS=1 cargo test --lib"
+        );
+    }
+
+    #[test]
+    fn a_policy_may_name_every_check() {
+        for check in CHECKS {
+            assert!(known().checks.contains(&check.name()), "{}", check.name());
+        }
+    }
+
+    #[test]
+    fn rule_ids_are_family_and_name_and_stand_once() {
+        let mut ids = Vec::new();
+        for rule in CHECKS
+            .iter()
+            .flat_map(|check| check.rules())
+            .chain(IDENTITY_RULES)
+        {
+            let (family, name) = rule.id.split_once('/').expect("family/name");
+            for part in [family, name] {
+                let kebab =
+                    |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+                assert!(!part.is_empty() && part.bytes().all(kebab), "{}", rule.id);
+            }
+            assert!(!rule.title.is_empty(), "{}", rule.id);
+            ids.push(rule.id);
+        }
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), count, "a rule id stands twice");
     }
 }

@@ -11,6 +11,16 @@ use crate::scan::{Scanner, UNSCANNED};
 /// The check.
 pub(super) struct Secrets;
 
+const ALREADY_PRESENT: Rule = Rule {
+    id: "secret/already-present",
+    title: "the file holds a secret that was there before this push",
+    doc: "The push touches or moves a file with a secret that it did not add. Nobody is refused for it, but a \
+          person should revoke the secret.",
+    default: Level::Warn,
+    default_human: Level::Warn,
+    fixed: false,
+};
+
 static RULES: &[Rule] = include!(concat!(env!("OUT_DIR"), "/secret_check_rules.rs"));
 
 impl Check for Secrets {

@@ -21,6 +21,15 @@ pub(super) struct HiddenUnicode;
 
 static RULES: &[Rule] = &[
     Rule {
+        id: "unicode/already-present",
+        title: "the file holds hidden text that was there before this push",
+        doc: "The push touches or moves a file with hidden characters that it did not add. Nobody is refused for \
+              it, but a person should look at them.",
+        default: Level::Warn,
+        default_human: Level::Warn,
+        fixed: false,
+    },
+    Rule {
         id: TAG_TEXT,
         title: "invisible tag characters that spell a text",
         doc: "The tag block (U+E0000 to U+E007F) mirrors ASCII and shows nothing. Language models read it. Flags of \

@@ -1,10 +1,13 @@
 //! The commands: one file each. This one parses and dispatches.
 
+mod check;
 mod demo;
 mod doctor;
+mod hook;
 mod install;
 mod ledger;
 mod policy;
+mod server;
 
 use std::ffi::OsString;
 use std::io;
@@ -44,6 +47,10 @@ struct Cli {
 enum Command {
     /// Show a throw-away server, real pushes, and every verdict
     Demo(demo::DemoArgs),
+    /// What git calls: pre-receive, pre-push, post-receive
+    Hook(hook::Args),
+    /// Judge what a push would bring, without pushing
+    Check(check::Args),
     /// Put the hook where a host runs it
     Install(install::InstallArgs),
     /// Take the hook away again
@@ -58,6 +65,10 @@ enum Command {
 
 /// Runs the program with its arguments, the program's own name first.
 pub fn run(args: Vec<OsString>) -> ExitCode {
+    // Before the argument parser is built: the hook is a cold process, and this is its usual call.
+    if let Some(exit) = hook::fast_path(&args) {
+        return exit.into();
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -73,6 +84,8 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     match cli.command {
         Command::Demo(args) => demo::run(&args, &mut out, &mut err),
+        Command::Hook(args) => args.run(),
+        Command::Check(args) => server::told(args.run(&mut out), &mut err),
         Command::Install(args) => install::install(&args, &mut out, &mut err),
         Command::Uninstall(args) => install::uninstall(&args, &mut out, &mut err),
         Command::Doctor(args) => doctor::run(&args, &mut out, &mut err),

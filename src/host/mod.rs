@@ -163,6 +163,11 @@ pub fn receive(
     })
 }
 
+/// Names of a repository that no host tells the name of, most specific first.
+pub fn repository_names(git_dir: &Path, config: &HostConfig) -> Result<Vec<String>, InputError> {
+    repository::names(git_dir, config.root.as_deref())
+}
+
 /// A host's word on its errand holds, but bookkeeping only for the one ref shape that a forge keeps books in: a
 /// forged variable gains nothing anywhere else.
 fn errand(told: Option<Errand>, commands: &[Command]) -> Errand {

@@ -29,6 +29,16 @@ pub struct Actor {
     pub boundary: Boundary,
 }
 
+impl Actor {
+    /// Who it is, for a sentence: `agent "docs-bot"`.
+    pub fn label(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{} \"{name}\"", self.kind.as_str()),
+            None => "an unknown pusher".to_owned(),
+        }
+    }
+}
+
 /// Why nobody can be held to have pushed. Refuses the push.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{title}")]

@@ -5,9 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Confidence, Level};
+use crate::policy::Kind;
 use crate::push::{Errand, HostKind, Oid, Pusher, RefName};
 use crate::redact::Quoted;
-use crate::verdict::{ActorKind, Decision, Judged, Verdict};
+use crate::verdict::{Decision, Judged, Verdict};
 
 /// Most findings that one entry lists; `counts` has them all.
 pub(super) const FINDINGS_MAX: usize = 1_000;
@@ -459,11 +460,11 @@ pub(crate) fn confidence_word(confidence: Confidence) -> &'static str {
 }
 
 /// The word for a kind of identity.
-pub(crate) fn kind_word(kind: ActorKind) -> &'static str {
+pub(crate) fn kind_word(kind: Kind) -> &'static str {
     match kind {
-        ActorKind::Agent => "agent",
-        ActorKind::Human => "human",
-        ActorKind::Service => "service",
+        Kind::Agent => "agent",
+        Kind::Human => "human",
+        Kind::Service => "service",
     }
 }
 

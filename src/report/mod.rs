@@ -14,8 +14,9 @@ use std::collections::HashMap;
 
 use crate::finding::Level;
 use crate::ledger::Id;
+use crate::policy::Kind;
 use crate::push::{Errand, HostKind};
-use crate::verdict::{ActorKind, Decision, Judged, Verdict};
+use crate::verdict::{Decision, Judged, Verdict};
 
 pub use json::{AGENT_LINE_MAX_BYTES, AGENT_LINE_PREFIX};
 pub use text::policy_error;
@@ -36,7 +37,7 @@ pub fn to_pusher(decision: &Decision, id: Option<&Id>) -> String {
         let line = format!("GL-HOOK-ERR: {headline}\n");
         out.push_str(&line);
     }
-    if decision.actor.kind == ActorKind::Agent {
+    if decision.actor.kind == Kind::Agent {
         out.push_str(&agent_line(decision, id));
     }
     out

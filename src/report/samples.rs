@@ -1,9 +1,10 @@
 //! Decisions to tell about, for the tests of reports and ledger.
 
 use crate::finding::{Evidence, Finding, Level, Part, PathOp, Place, PolicyAt, Span};
+use crate::policy::Kind;
 use crate::push::{Command, Errand, HostKind, Oid, Pusher, RefName, RefUpdate};
 use crate::redact::FingerprintKey;
-use crate::verdict::{Actor, ActorKind, CommitBrief, Decision, Judged, Verdict, Work};
+use crate::verdict::{Actor, CommitBrief, Decision, Judged, Verdict, Work};
 
 /// An id made of one hex digit pair, repeated.
 pub(crate) fn oid(pair: u8) -> Oid {
@@ -48,7 +49,7 @@ pub(crate) fn clean() -> Decision {
         findings: Vec::new(),
         actor: Actor {
             identity: Some("docs-bot".into()),
-            kind: ActorKind::Agent,
+            kind: Kind::Agent,
             owner: Some("alice".into()),
             boundary: Some("docs".into()),
         },

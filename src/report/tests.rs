@@ -354,14 +354,14 @@ fn a_policy_that_cannot_be_used() {
 fn gitlab_shows_the_headline_in_its_pages() {
     let mut decision = with(vec![denied(0xb3, "ci.yml", PathOp::Add)]);
     decision.host = HostKind::Gitlab;
-    decision.actor.kind = ActorKind::Human;
+    decision.actor.kind = Kind::Human;
     let out = to_pusher(&decision, Some(&id()));
     let last = out.lines().last().unwrap();
     assert_eq!(
         last,
         "GL-HOOK-ERR: error: push rejected: 1 finding in 3 new commits"
     );
-    decision.actor.kind = ActorKind::Agent;
+    decision.actor.kind = Kind::Agent;
     let out = to_pusher(&decision, Some(&id()));
     assert!(out.lines().last().unwrap().starts_with(AGENT_LINE_PREFIX));
     decision.enforced = false;

@@ -1,0 +1,263 @@
+//! `refs`: which refs a push may create, move or delete.
+
+use crate::check::{Check, Facts, Rule};
+use crate::finding::{Finding, Level, Part, Place, PolicyAt, RefOp};
+use crate::policy::{Answer, Boundary};
+use crate::push::{RefName, RefUpdate};
+use crate::redact::Quoted;
+use crate::repo::RepoError;
+
+/// See the module.
+pub(super) struct Refs;
+
+const fn rule(
+    id: &'static str,
+    title: &'static str,
+    doc: &'static str,
+    default_human: Level,
+) -> Rule {
+    Rule {
+        id,
+        title,
+        doc,
+        default: Level::Deny,
+        default_human,
+        fixed: false,
+    }
+}
+
+static RULES: &[Rule] = &[
+    rule(
+        "ref/out-of-boundary",
+        "the identity may not write this ref",
+        "No entry under `refs:` of the boundary matches the ref with the operation that the push needs. \
+         Push to a ref that the boundary names.",
+        Level::Deny,
+    ),
+    rule(
+        "ref/force",
+        "the identity may not rewrite the history of this ref",
+        "The new value does not descend from the stored one (for a tag: any move). Merge instead of \
+         rewriting, or add `force` to the entry.",
+        Level::Deny,
+    ),
+    rule(
+        "ref/delete",
+        "the identity may not delete this ref",
+        "The boundary names the ref, but not with `delete`.",
+        Level::Deny,
+    ),
+    rule(
+        "ref/namespace",
+        "the ref lies outside branches and tags",
+        "Refs such as `refs/notes/*`, `refs/replace/*`, `refs/meta/*` or a forge's own `refs/pull/*` change \
+         how tools see a repository. An agent writes them only where an entry of its boundary names the \
+         namespace itself; a catch-all such as `refs/**` does not, and `refs/replace/*` is never written \
+         by an agent.",
+        Level::Deny,
+    ),
+    rule(
+        "ref/symref",
+        "the ref points to a ref that the identity may not write",
+        "On the server this name is a symbolic ref. The ref that would really change is judged.",
+        Level::Deny,
+    ),
+    rule(
+        "ref/confusable",
+        "the ref name can be mistaken for another ref",
+        "Names such as `refs/heads/refs/heads/main`, `refs/heads/HEAD`, `refs/heads/-x`, or a branch named \
+         like an object id make git and people pick the wrong ref.",
+        Level::Warn,
+    ),
+    rule(
+        "ref/old-mismatch",
+        "the push claims an old value that the ref does not have",
+        "Another push came in between, or the client lied to shrink what is looked at. Fetch and push again.",
+        Level::Deny,
+    ),
+];
+
+impl Check for Refs {
+    fn name(&self) -> &'static str {
+        "refs"
+    }
+
+    fn rules(&self) -> &'static [Rule] {
+        RULES
+    }
+
+    fn facts(&self, facts: &Facts<'_>, findings: &mut Vec<Finding>) -> Result<(), RepoError> {
+        for (update, op) in facts.updates.iter().zip(&facts.history.moves) {
+            // AGit proposes from the zero id always; the ref itself never exists.
+            if update.command.claimed_old != update.stored && update.proposed_for.is_none() {
+                findings.push(finding("ref/old-mismatch", OLD_MISMATCH, update));
+            }
+            judge_name(facts, update, *op, findings);
+        }
+        Ok(())
+    }
+}
+
+const OLD_MISMATCH: &str = "the push claims an old value that the ref does not have";
+
+fn judge_name(facts: &Facts<'_>, update: &RefUpdate, op: RefOp, findings: &mut Vec<Finding>) {
+    let boundary = &facts.actor.boundary;
+    let name = &update.command.name;
+    if let Some(why) = confusable(name.as_bytes()) {
+        let mut found = finding(
+            "ref/confusable",
+            "the ref name can be mistaken for another ref",
+            update,
+        );
+        found.detail = Some(why.to_owned());
+        findings.push(found);
+    }
+    if let Some(refused) = refusal(boundary, name, op) {
+        findings.push(refused.into_finding(update, facts.actor.label()));
+    } else if is_foreign_namespace(boundary, name.as_bytes(), op) {
+        findings.push(finding(
+            "ref/namespace",
+            "the ref lies outside branches and tags",
+            update,
+        ));
+    }
+    if update.target != *name
+        && let Some(refused) = refusal(boundary, &update.target, op)
+    {
+        let title = "the ref points to a ref that the identity may not write";
+        let mut found = finding("ref/symref", title, update);
+        found.detail = Some(format!("points to {}", Quoted(update.target.as_bytes())));
+        found.decided_by = Some(refused.at);
+        findings.push(found);
+    }
+}
+
+/// Why the boundary does not allow an operation on a ref.
+struct Refusal {
+    rule: &'static str,
+    verb: &'static str,
+    at: PolicyAt,
+}
+
+impl Refusal {
+    fn into_finding(self, update: &RefUpdate, who: String) -> Finding {
+        let mut found = finding(
+            self.rule,
+            format!("{who} may not {} this ref", self.verb),
+            update,
+        );
+        found.decided_by = Some(self.at);
+        found
+    }
+}
+
+fn refusal(boundary: &Boundary, name: &RefName, op: RefOp) -> Option<Refusal> {
+    let at = match boundary.may_ref(name.as_bytes(), op) {
+        Answer::Allowed(_) => return None,
+        Answer::Refused(at) => at,
+    };
+    let (verb, specific) = match op {
+        RefOp::Create => ("create", None),
+        RefOp::Update => ("update", None),
+        RefOp::Force => ("rewrite the history of", Some("ref/force")),
+        RefOp::Delete => ("delete", Some("ref/delete")),
+    };
+    let named = [RefOp::Create, RefOp::Update, RefOp::Force, RefOp::Delete]
+        .iter()
+        .any(|op| matches!(boundary.may_ref(name.as_bytes(), *op), Answer::Allowed(_)));
+    let rule = match specific {
+        Some(rule) if named => rule,
+        _ if !named && !is_branch_or_tag(name.as_bytes()) => "ref/namespace",
+        _ => "ref/out-of-boundary",
+    };
+    Some(Refusal { rule, verb, at })
+}
+
+fn is_branch_or_tag(name: &[u8]) -> bool {
+    [&b"refs/heads/"[..], b"refs/tags/", b"refs/for/"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether a ref outside branches and tags is allowed by a catch-all only, or is a replacement.
+fn is_foreign_namespace(boundary: &Boundary, name: &[u8], op: RefOp) -> bool {
+    if is_branch_or_tag(name) {
+        return false;
+    }
+    if name.starts_with(b"refs/replace/") {
+        return true;
+    }
+    // A name of the same namespace and one of a namespace that nobody uses: when both are allowed,
+    // the entry that allows them does not name the namespace.
+    matches!(
+        boundary.may_ref(b"refs/ringfence-no-such-namespace/x", op),
+        Answer::Allowed(_)
+    )
+}
+
+/// Why a branch or tag name can be mistaken, in words of ours. Only the name below `refs/heads/` or
+/// `refs/tags/` matters: that is what people and commands type.
+fn confusable(name: &[u8]) -> Option<&'static str> {
+    let short = name
+        .strip_prefix(b"refs/heads/")
+        .or_else(|| name.strip_prefix(b"refs/tags/"))?;
+    let reads_as_path = [&b"refs/"[..], b"heads/", b"tags/", b"remotes/"];
+    if reads_as_path.iter().any(|prefix| short.starts_with(prefix)) {
+        return Some("a ref path stands inside the name");
+    }
+    if short.starts_with(b"-") {
+        return Some("the name starts with a dash and reads as an option");
+    }
+    if short == b"@" || short.eq_ignore_ascii_case(b"HEAD") || short.ends_with(b"_HEAD") {
+        return Some("the name is one of git's own");
+    }
+    if matches!(short.len(), 40 | 64) && short.iter().all(u8::is_ascii_hexdigit) {
+        return Some("the name reads as an object id");
+    }
+    None
+}
+
+fn finding(
+    rule: &'static str,
+    title: impl Into<std::borrow::Cow<'static, str>>,
+    update: &RefUpdate,
+) -> Finding {
+    let mut place = Place::new(Part::Ref);
+    place.ref_name = Some(update.command.name.clone());
+    place.commit = update.command.new;
+    Finding::new(rule, title, place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_mislead_are_told_from_ordinary_ones() {
+        for name in [
+            "refs/heads/refs/heads/main",
+            "refs/heads/heads/main",
+            "refs/heads/tags/v1",
+            "refs/heads/remotes/origin/main",
+            "refs/heads/HEAD",
+            "refs/heads/head",
+            "refs/heads/-h",
+            "refs/tags/0123456789012345678901234567890123456789",
+        ] {
+            assert!(confusable(name.as_bytes()).is_some(), "{name}");
+        }
+        for name in [
+            "refs/heads/main",
+            "refs/heads/agents/docs-bot/fix-2",
+            "refs/heads/agents/docs-bot/head",
+            "refs/tags/v1.0",
+            "refs/for/main",
+            "refs/notes/commits",
+            "refs/heads/header",
+            "refs/heads/deadbeef",
+            "refs/pull/12/head",
+        ] {
+            assert_eq!(confusable(name.as_bytes()), None, "{name}");
+        }
+    }
+}

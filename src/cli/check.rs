@@ -1,0 +1,149 @@
+//! `ringfence check`: the same judgement without a push.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, Stdio};
+
+use crate::budget::Budget;
+use crate::cli::Exit;
+use crate::cli::server::{self, Judgement, Refusal};
+use crate::gate;
+use crate::host;
+use crate::ledger::passing_key;
+use crate::push::{Command, Errand, HostKind, Oid, Push, Pusher, RefName};
+use crate::repo::{Layout, Repo};
+use crate::report;
+use crate::verdict::Verdict;
+
+/// Judge what a push would bring, without pushing.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The identity to judge as [default: $RINGFENCE_IDENTITY; without one, an unknown pusher]
+    #[arg(long = "as", value_name = "ID")]
+    identity: Option<String>,
+    /// The ref that would be pushed to [default: the branch that is checked out]
+    #[arg(long = "ref", value_name = "REF")]
+    name: Option<String>,
+    /// The value that the ref has on the server, or zeros for none [default: as last fetched from origin,
+    /// else as stored here]
+    #[arg(long, value_name = "OID")]
+    old: Option<String>,
+    /// What would be pushed: any revision of this repository
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    new: String,
+    /// The repository [default: that of the current folder]
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    repo: PathBuf,
+    /// The policy [default: $RINGFENCE_POLICY, <git dir>/ringfence/policy.yaml, /etc/ringfence/policy.yaml]
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// text or json
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+    format: String,
+}
+
+impl Args {
+    pub(super) fn run(self, out: &mut dyn Write) -> Result<Exit, Refusal> {
+        let layout = Layout::discover(&self.repo)?;
+        let policy = server::load_policy(self.policy.as_deref(), Some(&layout.common_dir))?;
+        let repo = Repo::open(layout)?;
+        let git_dir = repo.layout().git_dir.clone();
+        let name = match &self.name {
+            Some(name) => RefName::new(name.as_bytes())
+                .map_err(|error| Refusal::usage(format!("--ref {name} {error}")))?,
+            None => repo
+                .head()?
+                .ok_or_else(|| Refusal::usage("no branch is checked out: say --ref REF"))?,
+        };
+        let new = revision(&git_dir, &self.new)?;
+        let tracks = !repo.refs_under(b"refs/remotes/origin/")?.is_empty();
+        let remote = tracks.then_some(&b"origin"[..]);
+        let claimed_old = match &self.old {
+            Some(old) if old.bytes().all(|digit| digit == b'0') => None,
+            Some(old) => Some(revision(&git_dir, old)?),
+            None => stored(&repo, &name, remote, new)?,
+        };
+        let push = Push {
+            host: HostKind::Local,
+            pusher: Pusher::default(),
+            errand: Errand::None,
+            repository: host::repository_names(&repo.layout().common_dir, &policy.host)
+                .map_err(|error| Refusal::usage(error.to_string()))?,
+            commands: vec![Command {
+                name,
+                claimed_old,
+                new: Some(new),
+            }],
+        };
+        let identity = self.identity.or_else(|| {
+            server::variable("RINGFENCE_IDENTITY").and_then(|value| value.into_string().ok())
+        });
+        let budget = Budget::new(policy.bounds.clone());
+        let key = passing_key().map_err(|error| Refusal::unjudged(error.to_string()))?;
+        let judgement = Judgement {
+            policy: &policy,
+            repo: &repo,
+            push: &push,
+            key: &key,
+            budget: &budget,
+            as_identity: identity.as_deref(),
+            advisory: true,
+        };
+        let trusted = gate::trusted_tips(&repo, &policy, remote)?;
+        let decision = judgement.judge_with(gate::as_claimed(&push), trusted);
+        let mut told = match self.format.as_str() {
+            "json" => report::json(&decision, None),
+            _ => report::text(&decision, None),
+        };
+        // A hook is silent on success; a person who asked is not left to guess.
+        if told.is_empty() {
+            told.push_str("accepted: nothing stands against this push\n");
+        }
+        out.write_all(told.as_bytes())
+            .map_err(|error| Refusal::unjudged(error.to_string()))?;
+        Ok(match decision.verdict {
+            Verdict::Accept => Exit::Accept,
+            Verdict::Hold | Verdict::Reject => Exit::Refuse,
+            Verdict::Unjudged => Exit::Unjudged,
+        })
+    }
+}
+
+/// The value that the server's ref most likely has. A ref that already is what would be pushed was not
+/// pushed yet when it only exists here: then it counts as new.
+fn stored(
+    repo: &Repo,
+    name: &RefName,
+    remote: Option<&[u8]>,
+    new: Oid,
+) -> Result<Option<Oid>, Refusal> {
+    if let (Some(remote), Some(branch)) = (remote, name.as_bytes().strip_prefix(b"refs/heads/")) {
+        let tracked = RefName::new([b"refs/remotes/", remote, b"/", branch].concat())
+            .map_err(|error| Refusal::usage(format!("the ref {error}")))?;
+        return Ok(repo.resolve(&tracked)?.value);
+    }
+    let value = repo.resolve(name)?.value;
+    Ok(value.filter(|value| *value != new))
+}
+
+/// Asks git what a revision names. Not on the hook's path, so a child may be started.
+fn revision(git_dir: &Path, revision: &str) -> Result<Oid, Refusal> {
+    let output = Process::new("git")
+        .arg("--git-dir")
+        .arg(git_dir)
+        .args([
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            revision,
+        ])
+        .env("GIT_NO_REPLACE_OBJECTS", "1")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .map_err(|error| Refusal::usage(format!("git cannot be run: {error}")))?;
+    let text = output.stdout.trim_ascii_end();
+    Oid::from_hex(text)
+        .map_err(|_| Refusal::usage(format!("{revision} names nothing in this repository")))
+}

@@ -1,0 +1,276 @@
+//! `ringfence hook pre-receive|pre-push|post-receive`: what git calls.
+//!
+//! The flow of pre-receive reads in one screen: load policy -> receive -> open repository -> judge -> append to
+//! the ledger -> report -> exit code. Everything that goes wrong on the way refuses the push with one clear
+//! sentence; nothing on the way can end in an accept but a full judgement.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::budget::Budget;
+use crate::cli::Exit;
+use crate::cli::server::{self, Judgement, Refusal};
+use crate::gate;
+use crate::host::{self, InputError, prepush};
+use crate::ledger::{Entry, Ledger, Moved, passing_key};
+use crate::push::{HostKind, Pusher};
+use crate::repo::{Layout, Repo};
+use crate::report;
+use crate::verdict::{Decision, Verdict};
+
+/// How long a push waits for others that are writing to the ledger, at most.
+const LEDGER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The hooks of git.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    hook: Hook,
+}
+
+#[derive(clap::Subcommand)]
+enum Hook {
+    /// Judge a push on the server; git feeds standard input, any other exit code than 0 refuses
+    PreReceive {
+        /// The policy [default: $RINGFENCE_POLICY, <git dir>/ringfence/policy.yaml, /etc/ringfence/policy.yaml]
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+    },
+    /// Judge a push before it leaves; advisory, the server decides
+    PrePush {
+        /// Name of the remote, as git gives it
+        remote: String,
+        /// URL of the remote, as git gives it
+        url: String,
+        /// The policy [default: as pre-receive]
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+        /// The identity to judge as [default: $RINGFENCE_IDENTITY]
+        #[arg(long = "as", value_name = "ID")]
+        identity: Option<String>,
+    },
+    /// Record what landed, after the fact
+    PostReceive {
+        /// The policy, which names the ledger [default: as pre-receive]
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+    },
+}
+
+impl Args {
+    pub(super) fn run(self) -> Exit {
+        match self.hook {
+            Hook::PreReceive { policy } => guarded(|| pre_receive(policy.as_deref())),
+            Hook::PrePush {
+                remote,
+                url,
+                policy,
+                identity,
+            } => guarded(|| pre_push(&remote, &url, policy.as_deref(), identity)),
+            Hook::PostReceive { policy } => guarded(|| post_receive(policy.as_deref())),
+        }
+    }
+}
+
+/// The way in that skips the argument parser: exactly `hook pre-receive [--policy FILE]`. `None`: something else.
+pub(super) fn fast_path(args: &[OsString]) -> Option<Exit> {
+    let (hook, policy) = match args {
+        [_, hook, name] if hook == "hook" => (name, None),
+        [_, hook, name, flag, policy] if hook == "hook" && flag == "--policy" => {
+            (name, Some(Path::new(policy)))
+        }
+        _ => return None,
+    };
+    (hook == "pre-receive").then(|| guarded(|| pre_receive(policy)))
+}
+
+fn pre_receive(policy: Option<&Path>) -> Result<Exit, Refusal> {
+    let layout = Layout::from_hook(&server::variable, &current_folder()?)?;
+    let policy = server::load_policy(policy, Some(&layout.common_dir))?;
+    let (ledger, key) = server::open_ledger(&server::ledger_path(&policy, &layout))?;
+    let budget = Budget::new(policy.bounds.clone());
+    let mut stdin = std::io::stdin().lock();
+    let push = host::receive(
+        &server::variable,
+        &mut stdin,
+        &policy.host,
+        &layout.common_dir,
+        layout.hash,
+        budget.bounds().refs,
+    )
+    .map_err(|error| input_refused(&error, &ledger))?;
+    let repo = Repo::open(layout)?;
+    let judgement = Judgement {
+        policy: &policy,
+        repo: &repo,
+        push: &push,
+        key: &key,
+        budget: &budget,
+        as_identity: None,
+        advisory: false,
+    };
+    let mut decision = judgement.judge();
+    let id = match ledger.append(
+        &Entry::decision(&decision, Timestamp::now()),
+        LEDGER_PATIENCE,
+    ) {
+        Ok(id) => Some(id),
+        Err(error) => {
+            server::not_recorded(&mut decision, &error.to_string());
+            None
+        }
+    };
+    say(&report::to_pusher(&decision, id.as_ref()));
+    Ok(exit(&decision))
+}
+
+/// The exit code of a judged push. Every value but 0 refuses it.
+fn exit(decision: &Decision) -> Exit {
+    match decision.verdict {
+        _ if gate::lets_pass(decision) => Exit::Accept,
+        Verdict::Accept | Verdict::Hold | Verdict::Reject => Exit::Refuse,
+        Verdict::Unjudged => Exit::Unjudged,
+    }
+}
+
+/// A push that cannot be read as one. It is recorded like any other refusal; when that fails, it is refused
+/// all the same.
+fn input_refused(error: &InputError, ledger: &Ledger) -> Refusal {
+    let entry = Entry::refused_input(
+        &error.to_string(),
+        HostKind::Plain,
+        &Pusher::default(),
+        Timestamp::now(),
+    );
+    let id = ledger.append(&entry, LEDGER_PATIENCE).ok();
+    let decision = match id {
+        Some(id) => format!("\nhint: Ask about decision {}", id.as_str()),
+        None => String::new(),
+    };
+    let exit = match error {
+        InputError::Empty
+        | InputError::TooLong
+        | InputError::Exhausted(_)
+        | InputError::Read(_) => Exit::Unjudged,
+        InputError::Line { .. } => Exit::Refuse,
+        InputError::Variable { .. }
+        | InputError::Unsupported(_)
+        | InputError::SshAuth(_)
+        | InputError::Repository(_) => Exit::Usage,
+    };
+    Refusal {
+        exit,
+        text: format!("push refused: {error}{decision}"),
+    }
+}
+
+fn pre_push(
+    remote: &str,
+    url: &str,
+    policy: Option<&Path>,
+    identity: Option<String>,
+) -> Result<Exit, Refusal> {
+    let layout = Layout::discover(&current_folder()?)?;
+    let policy = server::load_policy(policy, Some(&layout.common_dir))?;
+    let identity = identity
+        .or_else(|| {
+            server::variable("RINGFENCE_IDENTITY").and_then(|value| value.into_string().ok())
+        })
+        .ok_or_else(|| {
+            Refusal::usage("say which identity pushes: --as ID, or the variable RINGFENCE_IDENTITY")
+        })?;
+    let budget = Budget::new(policy.bounds.clone());
+    let mut stdin = std::io::stdin().lock();
+    let push = prepush::receive(url, &mut stdin, layout.hash, budget.bounds().refs)
+        .map_err(|error| Refusal::refused(format!("push refused: {error}")))?;
+    let Some(push) = push else {
+        return Ok(Exit::Accept); // Everything is up to date: git says so itself.
+    };
+    let repo = Repo::open(layout)?;
+    // The values that the remote advertised are its own; trusted refs are what was fetched from it.
+    let updates = gate::as_claimed(&push);
+    let trusted = gate::trusted_tips(&repo, &policy, Some(remote.as_bytes()))?;
+    let key = passing_key().map_err(|error| Refusal::unjudged(error.to_string()))?;
+    let judgement = Judgement {
+        policy: &policy,
+        repo: &repo,
+        push: &push,
+        key: &key,
+        budget: &budget,
+        as_identity: Some(&identity),
+        advisory: true,
+    };
+    let decision = judgement.judge_with(updates, trusted);
+    say(&report::to_pusher(&decision, None));
+    Ok(exit(&decision))
+}
+
+fn post_receive(policy: Option<&Path>) -> Result<Exit, Refusal> {
+    let layout = Layout::from_hook(&server::variable, &current_folder()?)?;
+    let policy = server::load_policy(policy, Some(&layout.common_dir))?;
+    let path = server::ledger_path(&policy, &layout);
+    let not_recorded = |error: &dyn std::fmt::Display| {
+        Refusal::unjudged(format!("what landed is not recorded: {error}"))
+    };
+    let mut stdin = std::io::stdin().lock();
+    let push = host::receive(
+        &server::variable,
+        &mut stdin,
+        &policy.host,
+        &layout.common_dir,
+        layout.hash,
+        policy.bounds.refs,
+    )
+    .map_err(|error| not_recorded(&error))?;
+    let ledger = Ledger::open(&path).map_err(|error| not_recorded(&error))?;
+    let landed: Vec<Moved> = push
+        .commands
+        .iter()
+        .map(|command| Moved::of(&command.name, command.claimed_old, command.new))
+        .collect();
+    let decision = ledger
+        .covering(&landed)
+        .map_err(|error| not_recorded(&error))?;
+    let entry = Entry::landed(landed, decision.as_ref(), Timestamp::now());
+    ledger
+        .append(&entry, LEDGER_PATIENCE)
+        .map_err(|error| not_recorded(&error))?;
+    Ok(Exit::Accept)
+}
+
+fn current_folder() -> Result<PathBuf, Refusal> {
+    std::env::current_dir()
+        .map_err(|error| Refusal::unjudged(format!("no current folder: {error}")))
+}
+
+/// Runs a hook so that nothing it does can end in an accept by accident: a panic becomes a refusal.
+fn guarded(run: impl FnOnce() -> Result<Exit, Refusal>) -> Exit {
+    // The default words name source files and may hold pushed text.
+    std::panic::set_hook(Box::new(|_| {}));
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(refusal)) => {
+            say(&refusal.lines());
+            refusal.exit
+        }
+        Err(_) => {
+            say("error: push not judged: internal error\n\
+                 error: nothing was accepted; the gate refuses what it has not checked\n");
+            Exit::Unjudged
+        }
+    }
+}
+
+/// Both streams of a hook reach the pusher; GitLab shows only this one when both are used. A pusher who has
+/// gone away does not change the verdict.
+fn say(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let _ = stderr
+        .write_all(text.as_bytes())
+        .and_then(|()| stderr.flush());
+}

@@ -1,0 +1,170 @@
+//! What the commands that judge share: the policy, the repository, and a judgement over both.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::budget::Budget;
+use crate::check;
+use crate::cli::Exit;
+use crate::gate::{self, Request};
+use crate::ledger::Ledger;
+use crate::policy::Policy;
+use crate::push::{Oid, Push, RefName, RefUpdate};
+use crate::redact::FingerprintKey;
+use crate::repo::{Layout, Repo, RepoError};
+use crate::verdict::{Decision, Unjudged};
+
+/// Why a command cannot go on: what to say, and with which exit code.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) exit: Exit,
+    pub(super) text: String,
+}
+
+impl Refusal {
+    /// The command or the policy is at fault.
+    pub(super) fn usage(text: impl Into<String>) -> Self {
+        Refusal {
+            exit: Exit::Usage,
+            text: text.into(),
+        }
+    }
+
+    /// The gate could not finish.
+    pub(super) fn unjudged(text: impl Into<String>) -> Self {
+        Refusal {
+            exit: Exit::Unjudged,
+            text: text.into(),
+        }
+    }
+
+    /// What was asked for is refused.
+    pub(super) fn refused(text: impl Into<String>) -> Self {
+        Refusal {
+            exit: Exit::Refuse,
+            text: text.into(),
+        }
+    }
+}
+
+impl Refusal {
+    /// The text as lines for people: `error: …` first, its further lines as they are when they say what they
+    /// are, else as more errors.
+    pub(super) fn lines(&self) -> String {
+        self.text
+            .lines()
+            .map(|line| match line.split(':').next() {
+                Some("error" | "warning" | "hint") => format!("{line}\n"),
+                _ => format!("error: {line}\n"),
+            })
+            .collect()
+    }
+}
+
+impl From<RepoError> for Refusal {
+    fn from(error: RepoError) -> Self {
+        Refusal::unjudged(error.to_string())
+    }
+}
+
+/// One variable of the process environment, by name.
+pub(super) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// The policy for a repository: named on the command line, or found.
+pub(super) fn load_policy(
+    explicit: Option<&Path>,
+    git_dir: Option<&Path>,
+) -> Result<Policy, Refusal> {
+    let path = Policy::find(explicit, &variable, git_dir)
+        .map_err(|missing| Refusal::usage(missing.to_string()))?;
+    Policy::load(&path, &check::known()).map_err(|error| {
+        let hint = "the gate refuses every push until an admin repairs it (ringfence policy check)";
+        Refusal::usage(format!("{}\n{hint}", error.brief()))
+    })
+}
+
+/// Where the ledger of a repository is: what the policy says, else beside the repository.
+pub(super) fn ledger_path(policy: &Policy, layout: &Layout) -> PathBuf {
+    match &policy.ledger {
+        Some(path) => path.clone(),
+        None => layout.common_dir.join("ringfence/ledger.jsonl"),
+    }
+}
+
+/// A judgement to be made.
+pub(super) struct Judgement<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) repo: &'a Repo,
+    pub(super) push: &'a Push,
+    pub(super) key: &'a FingerprintKey,
+    pub(super) budget: &'a Budget,
+    /// Judge as this identity, not as the one that the pusher matches.
+    pub(super) as_identity: Option<&'a str>,
+    /// Nobody is bound by the answer.
+    pub(super) advisory: bool,
+}
+
+impl Judgement<'_> {
+    /// Judges with the refs of the repository as they are stored.
+    pub(super) fn judge(&self) -> Decision {
+        let found = gate::resolve(self.repo, self.push)
+            .and_then(|updates| Ok((updates, gate::trusted_tips(self.repo, self.policy, None)?)));
+        match found {
+            Ok((updates, trusted)) => self.judge_with(updates, trusted),
+            Err(error) => gate::unjudged(self.push, self.policy, error.into(), self.advisory),
+        }
+    }
+
+    /// Judges with ref values from elsewhere.
+    pub(super) fn judge_with(
+        &self,
+        updates: Vec<RefUpdate>,
+        trusted: Vec<(RefName, Oid)>,
+    ) -> Decision {
+        gate::judge(Request {
+            push: self.push,
+            updates,
+            trusted,
+            policy: self.policy,
+            repo: self.repo,
+            budget: self.budget,
+            key: self.key,
+            now: Timestamp::now(),
+            as_identity: self.as_identity,
+            advisory: self.advisory,
+        })
+    }
+}
+
+/// Marks a decision as refused because it could not be recorded.
+pub(super) fn not_recorded(decision: &mut Decision, why: &str) {
+    decision.verdict = crate::verdict::Verdict::Unjudged;
+    decision.enforced = true;
+    decision.unjudged = Some(Unjudged::Ledger(why.to_owned()));
+}
+
+/// Opens the ledger and reads the key beside it.
+pub(super) fn open_ledger(path: &Path) -> Result<(Ledger, FingerprintKey), Refusal> {
+    let not_usable = |why: String| {
+        Refusal::unjudged(format!(
+            "the ledger cannot be written: {why}\nnothing was accepted; what is not recorded is refused"
+        ))
+    };
+    let ledger = Ledger::open(path).map_err(|error| not_usable(error.to_string()))?;
+    let key = crate::ledger::key_beside(path).map_err(|error| not_usable(error.to_string()))?;
+    Ok((ledger, key))
+}
+
+/// Says why a command could not go on, and gives its exit code.
+pub(super) fn told(result: Result<Exit, Refusal>, err: &mut dyn Write) -> Exit {
+    result.unwrap_or_else(|refusal| {
+        // The exit code tells the same when nobody reads this.
+        let _ = err.write_all(refusal.lines().as_bytes());
+        refusal.exit
+    })
+}

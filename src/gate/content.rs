@@ -1,0 +1,418 @@
+//! Every text that a push brings goes through the content checks once; what hits is told from what was there before.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bstr::{BStr, BString, ByteSlice as _};
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+
+use crate::check::{CHECKS, Check, Hit, Text};
+use crate::finding::{Finding, Part, Place, Span};
+use crate::gate::Request;
+use crate::push::{Oid, RefName};
+use crate::repo::{Added, Change, Entry, History, Kind as ObjectKind, Mode, Reader, RepoError};
+use crate::verdict::{Unjudged, Work};
+
+/// From this many texts on, threads pay for their start.
+const PARALLEL_FROM_TEXTS: usize = 64;
+
+/// Hits of one check in one text that are kept. More of them is a finding of its own.
+const HITS_MAX: usize = 1_000;
+
+/// A blob at a path, with every place where the push puts it there.
+struct Job<'a> {
+    blob: Oid,
+    path: &'a BStr,
+    part: Part,
+    places: Vec<Occurrence<'a>>,
+}
+
+/// One commit (or one ref update as a whole) that puts the blob at the path.
+struct Occurrence<'a> {
+    commit: Option<Oid>,
+    ref_name: Option<&'a RefName>,
+    change: Option<&'a Change>,
+}
+
+/// Runs the content checks over everything that the push brings.
+pub(super) fn judge(
+    request: &Request<'_>,
+    history: &History,
+    reader: &Reader<'_>,
+    work: &mut Work,
+    findings: &mut Vec<Finding>,
+) -> Result<(), Unjudged> {
+    let jobs = jobs(request, history, work)?;
+    let pass = Pass {
+        request,
+        checks: CHECKS
+            .iter()
+            .copied()
+            .filter(|check| check.reads_content())
+            .collect(),
+    };
+    work.commits.0 = history.commits.len() as u64;
+    work.texts.0 += jobs.len() as u64;
+    pass.names(history, &jobs, findings)?;
+    work.commits.1 += pass.messages(history, findings)?;
+    let results: Vec<Result<Judged, Unjudged>> = if jobs.len() < PARALLEL_FROM_TEXTS {
+        jobs.iter().map(|job| pass.blob(reader, job)).collect()
+    } else {
+        jobs.par_iter()
+            .map_init(
+                || request.repo.reader(),
+                |reader, job| pass.blob(reader, job),
+            )
+            .collect()
+    };
+    for result in results {
+        let judged = result?;
+        findings.extend(judged.findings);
+        work.bytes += judged.bytes;
+        work.texts.1 += 1;
+    }
+    Ok(())
+}
+
+/// What became of one job.
+struct Judged {
+    findings: Vec<Finding>,
+    bytes: u64,
+}
+
+/// The distinct (blob, path) pairs of the push, in the order of the history.
+fn jobs<'a>(
+    request: &'a Request<'_>,
+    history: &'a History,
+    work: &mut Work,
+) -> Result<Vec<Job<'a>>, Unjudged> {
+    let mut jobs = Jobs {
+        list: Vec::new(),
+        by_place: HashMap::new(),
+    };
+    let name_of = |update: &usize| &request.updates[*update].command.name;
+    for new in &history.commits {
+        work.changes.0 += new.changes.len() as u64;
+        let ref_name = new.updates.first().map(name_of);
+        for change in &new.changes {
+            jobs.add(change.new, change.path.as_bstr(), || Occurrence {
+                commit: Some(new.commit.id),
+                ref_name,
+                change: Some(change),
+            });
+            work.changes.1 += 1;
+        }
+    }
+    for (update, change) in &history.net {
+        jobs.add(change.new, change.path.as_bstr(), || Occurrence {
+            commit: request.updates[*update].command.new,
+            ref_name: Some(name_of(update)),
+            change: Some(change),
+        });
+    }
+    for content in &history.contents {
+        jobs.add(Some(content.entry), content.path.as_bstr(), || Occurrence {
+            commit: None,
+            ref_name: Some(name_of(&content.update)),
+            change: None,
+        });
+    }
+    Ok(jobs.list)
+}
+
+struct Jobs<'a> {
+    list: Vec<Job<'a>>,
+    by_place: HashMap<(Oid, &'a BStr), usize>,
+}
+
+impl<'a> Jobs<'a> {
+    fn add(
+        &mut self,
+        entry: Option<Entry>,
+        path: &'a BStr,
+        place: impl FnOnce() -> Occurrence<'a>,
+    ) {
+        let part = match entry.map(|entry| entry.mode) {
+            Some(Mode::Symlink) => Part::SymlinkTarget,
+            Some(Mode::Blob | Mode::Executable | Mode::Other(_)) => Part::Content,
+            Some(Mode::Gitlink | Mode::Tree) | None => return,
+        };
+        let blob = entry.expect("a mode was found").id;
+        let index = *self.by_place.entry((blob, path)).or_insert_with(|| {
+            self.list.push(Job {
+                blob,
+                path,
+                part,
+                places: Vec::new(),
+            });
+            self.list.len() - 1
+        });
+        self.list[index].places.push(place());
+    }
+}
+
+/// One run of the content checks over one push.
+struct Pass<'a> {
+    request: &'a Request<'a>,
+    checks: Vec<&'static dyn Check>,
+}
+
+impl Pass<'_> {
+    /// Ref names and path names: other programs and other agents read them.
+    fn names(
+        &self,
+        history: &History,
+        jobs: &[Job<'_>],
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), Unjudged> {
+        for update in self
+            .request
+            .updates
+            .iter()
+            .filter(|update| update.command.new.is_some())
+        {
+            let name = &update.command.name;
+            let mut place = Place::new(Part::Ref);
+            place.ref_name = Some(name.clone());
+            self.small(&place, name.as_bytes(), findings)?;
+        }
+        let links = history.commits.iter().flat_map(|new| {
+            let gitlinks = new
+                .changes
+                .iter()
+                .filter(|change| change.new.is_some_and(|entry| entry.mode == Mode::Gitlink));
+            gitlinks.map(|change| (Some(new.commit.id), change.path.as_bstr()))
+        });
+        let of_jobs = jobs
+            .iter()
+            .map(|job| (job.places.first().and_then(|place| place.commit), job.path));
+        for (commit, path) in of_jobs.chain(links) {
+            let mut place = Place::new(Part::Path);
+            place.commit = commit;
+            place.path = Some(path.to_owned());
+            self.small(&place, path, findings)?;
+        }
+        Ok(())
+    }
+
+    /// Messages, names and other headers of commits and tags. Returns how many commits were looked into.
+    fn messages(&self, history: &History, findings: &mut Vec<Finding>) -> Result<u64, Unjudged> {
+        let mut count = 0;
+        for new in &history.commits {
+            let commit = &new.commit;
+            let mut place = Place::new(Part::Message);
+            place.commit = Some(commit.id);
+            place.ref_name = self.ref_of(&new.updates);
+            self.small(&place, &commit.message, findings)?;
+            place.part = Part::Author;
+            self.small(&place, &commit.author.raw, findings)?;
+            place.part = Part::Committer;
+            self.small(&place, &commit.committer.raw, findings)?;
+            place.part = Part::Header;
+            for (_, value) in &commit.headers {
+                self.small(&place, value, findings)?;
+            }
+            count += 1;
+        }
+        for new in &history.tags {
+            let tag = &new.tag;
+            let mut place = Place::new(Part::TagMessage);
+            place.commit = Some(tag.id);
+            place.ref_name = self.ref_of(&new.updates);
+            self.small(&place, &tag.message, findings)?;
+            place.part = Part::Header;
+            self.small(&place, &tag.name, findings)?;
+            if let Some(tagger) = &tag.tagger {
+                place.part = Part::Tagger;
+                self.small(&place, &tagger.raw, findings)?;
+            }
+        }
+        Ok(count)
+    }
+
+    /// The first of the ref updates that bring something.
+    fn ref_of(&self, updates: &[usize]) -> Option<RefName> {
+        updates
+            .first()
+            .map(|update| self.request.updates[*update].command.name.clone())
+    }
+
+    /// A text that is wholly new.
+    fn small(
+        &self,
+        place: &Place,
+        bytes: &[u8],
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), Unjudged> {
+        let text = Text {
+            part: place.part,
+            path: None,
+            bytes,
+        };
+        for hit in self.hits(&text)? {
+            findings.push(finding(hit, place.clone(), bytes));
+        }
+        Ok(())
+    }
+
+    fn hits(&self, text: &Text<'_>) -> Result<Vec<Hit>, Unjudged> {
+        let mut all = Vec::new();
+        for check in &self.checks {
+            let mut hits = Vec::new();
+            let run = || check.content(text, self.request.key, self.request.budget, &mut hits);
+            match catch_unwind(AssertUnwindSafe(run)) {
+                Ok(result) => result.map_err(Unjudged::Exhausted)?,
+                Err(_) => return Err(Unjudged::Internal(check.name().to_owned())),
+            }
+            if hits.len() > HITS_MAX {
+                hits.truncate(HITS_MAX);
+                hits.push(Hit {
+                    rule: "limit/unscanned".into(),
+                    title: "content was not looked into because a bound was reached".into(),
+                    bytes: 0..0,
+                    confidence: None,
+                    evidence: None,
+                    detail: Some(format!("more than {HITS_MAX} findings in one file")),
+                });
+            }
+            all.append(&mut hits);
+        }
+        Ok(all)
+    }
+
+    fn blob(&self, reader: &Reader<'_>, job: &Job<'_>) -> Result<Judged, Unjudged> {
+        let budget = self.request.budget;
+        let mut judged = Judged {
+            findings: Vec::new(),
+            bytes: 0,
+        };
+        let size = match reader.header(&job.blob)? {
+            Some((ObjectKind::Blob, size)) => size,
+            Some((kind, _)) => {
+                let why = format!("a tree names {} as a file, but it is a {kind:?}", job.blob);
+                return Err(Unjudged::Repository(why));
+            }
+            None => return Err(RepoError::Missing(job.blob).into()),
+        };
+        if size > budget.bounds().blob_bytes {
+            for occurrence in &job.places {
+                let title = "content was not looked into because a bound was reached";
+                let mut found = Finding::new("limit/unscanned", title, occurrence.place(job));
+                found.detail = Some(format!(
+                    "{size} bytes, at most {} are read",
+                    budget.bounds().blob_bytes
+                ));
+                judged.findings.push(found);
+            }
+            return Ok(judged);
+        }
+        let mut buffer = Vec::new();
+        let object = reader.find(&job.blob, &mut buffer, budget)?;
+        let bytes = object.ok_or(RepoError::Missing(job.blob))?.data;
+        judged.bytes = bytes.len() as u64;
+        let hits = self.hits(&Text {
+            part: job.part,
+            path: Some(job.path),
+            bytes,
+        })?;
+        if hits.is_empty() {
+            return Ok(judged);
+        }
+        for occurrence in &job.places {
+            let before = Before::of(reader, occurrence.change, bytes, self.request)?;
+            for hit in &hits {
+                let mut found = finding(hit.clone(), occurrence.place(job), bytes);
+                if hit.rule != "limit/unscanned" && before.held(&hit.bytes) {
+                    let family = hit.rule.split('/').next().unwrap_or_default();
+                    found.rule = format!("{family}/already-present").into();
+                    found.title = format!("was there before this push: {}", hit.title).into();
+                }
+                judged.findings.push(found);
+            }
+        }
+        Ok(judged)
+    }
+}
+
+impl Occurrence<'_> {
+    fn place(&self, job: &Job<'_>) -> Place {
+        let mut place = Place::new(job.part);
+        place.commit = self.commit;
+        place.ref_name = self.ref_name.cloned();
+        place.path = Some(BString::from(job.path.as_bytes()));
+        place
+    }
+}
+
+/// What stood at the path before.
+enum Before {
+    /// Nothing: all of it is added.
+    Nothing,
+    /// The same blob stood at another path and was moved.
+    Moved,
+    /// Other versions, one a parent: these lines are added to each.
+    Versions(Vec<Added>),
+}
+
+impl Before {
+    fn of(
+        reader: &Reader<'_>,
+        change: Option<&Change>,
+        new: &[u8],
+        request: &Request<'_>,
+    ) -> Result<Self, Unjudged> {
+        let Some(change) = change else {
+            return Ok(Before::Nothing);
+        };
+        if change.moved_from.is_some() {
+            return Ok(Before::Moved);
+        }
+        let mut versions = Vec::new();
+        for entry in change.old.iter().flatten() {
+            if !matches!(entry.mode, Mode::Blob | Mode::Executable | Mode::Symlink) {
+                continue;
+            }
+            let mut buffer = Vec::new();
+            let object = reader.find(&entry.id, &mut buffer, request.budget)?;
+            let old = object.ok_or(RepoError::Missing(entry.id))?.data;
+            versions.push(Added::between(old, new));
+        }
+        Ok(if versions.is_empty() {
+            Before::Nothing
+        } else {
+            Before::Versions(versions)
+        })
+    }
+
+    /// Whether these bytes were there before. In a merge it is enough that one parent had them: the
+    /// parent's own commit was judged, or is trusted.
+    fn held(&self, bytes: &Range<usize>) -> bool {
+        match self {
+            Before::Nothing => false,
+            Before::Moved => true,
+            Before::Versions(versions) => versions.iter().any(|added| !added.touches(bytes)),
+        }
+    }
+}
+
+fn finding(hit: Hit, mut place: Place, bytes: &[u8]) -> Finding {
+    place.span = Some(span(&hit.bytes, bytes));
+    let mut found = Finding::new(hit.rule, hit.title, place);
+    found.confidence = hit.confidence;
+    found.evidence = hit.evidence;
+    found.detail = hit.detail;
+    found
+}
+
+/// Line and column of a place in a text.
+fn span(range: &Range<usize>, bytes: &[u8]) -> Span {
+    let before = &bytes[..range.start.min(bytes.len())];
+    let line = memchr::memchr_iter(b'\n', before).count() + 1;
+    let column = before.len() - memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1) + 1;
+    Span {
+        bytes: range.clone(),
+        line: u32::try_from(line).unwrap_or(u32::MAX),
+        column: u32::try_from(column).unwrap_or(u32::MAX),
+    }
+}

@@ -1,0 +1,288 @@
+//! The judgement of one push: the only loop over checks, and the only place that starts threads for a push.
+//!
+//! history -> changes -> checks -> findings -> verdict. Every way out is a [`Decision`]; what could not be
+//! finished is [`Unjudged`] and refuses the push.
+
+mod content;
+mod origin;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use jiff::Timestamp;
+
+pub use origin::{as_claimed, resolve, trusted_tips};
+
+use crate::budget::Budget;
+use crate::check::{CHECKS, Facts};
+use crate::finding::{Finding, Level, Part, Place};
+use crate::identity::{self, NotIdentified};
+use crate::policy::{Kind, Mode, Policy};
+use crate::push::{Errand, Oid, Push, RefName, RefUpdate};
+use crate::redact::FingerprintKey;
+use crate::repo::{History, Repo, RepoError};
+use crate::verdict::{self, CommitBrief, Decision, Judged, Unjudged, Verdict, Work};
+
+/// Everything that a judgement depends on.
+pub struct Request<'a> {
+    /// The push as the host handed it over.
+    pub push: &'a Push,
+    /// Its commands with what the ref store says: see [`resolve`].
+    pub updates: Vec<RefUpdate>,
+    /// The tips of the trusted refs: see [`trusted_tips`].
+    pub trusted: Vec<(RefName, Oid)>,
+    /// The server's policy.
+    pub policy: &'a Policy,
+    /// The repository.
+    pub repo: &'a Repo,
+    /// What may be used up.
+    pub budget: &'a Budget,
+    /// Key for fingerprints.
+    pub key: &'a FingerprintKey,
+    /// When the push arrived.
+    pub now: Timestamp,
+    /// Judge as this identity instead of the one that the pusher matches.
+    pub as_identity: Option<&'a str>,
+    /// The answer binds nobody (pre-push, `check`).
+    pub advisory: bool,
+}
+
+/// Judges a push.
+pub fn judge(request: Request<'_>) -> Decision {
+    let identified = match request.as_identity {
+        Some(name) => {
+            identity::actor_named(request.policy, name, &request.push.repository, request.now)
+        }
+        None => identity::identify(
+            request.policy,
+            &request.push.pusher,
+            &request.push.repository,
+            request.now,
+        ),
+    };
+    let mut state = State::default();
+    let mut actor = match identified {
+        Ok(actor) => Some(actor),
+        Err(stranger) => {
+            state.findings.push(not_identified(&stranger));
+            state.name = stranger.name;
+            None
+        }
+    };
+    // A stranger has no boundary to be judged by: refused without reading what it brings.
+    if let Some(actor) = &mut actor {
+        state.problem = state.judge(&request, actor).err();
+    }
+    state.decide(request, actor)
+}
+
+/// What a judgement gathers on its way.
+#[derive(Default)]
+struct State {
+    findings: Vec<Finding>,
+    work: Work,
+    problem: Option<Unjudged>,
+    commits: Vec<CommitBrief>,
+    /// Name of an identity that was found but may not push here and now.
+    name: Option<String>,
+}
+
+impl State {
+    fn judge(
+        &mut self,
+        request: &Request<'_>,
+        actor: &mut identity::Actor,
+    ) -> Result<(), Unjudged> {
+        let reader = request.repo.reader();
+        let updates = &request.updates;
+        self.work.refs.0 = updates.len() as u64;
+        self.work.checks.0 = CHECKS.len() as u64;
+        request
+            .budget
+            .check_refs(updates.len() as u64)
+            .map_err(Unjudged::Exhausted)?;
+        if let Some(finding) = origin::narrow(request, &reader, actor)? {
+            let stops = actor.kind != Kind::Human;
+            self.findings.push(finding);
+            if stops {
+                // The boundary cannot be known, so nothing can be measured against it.
+                return Ok(());
+            }
+        }
+        let history = History::of(request.repo, updates, &request.trusted, request.budget)?;
+        self.work.refs.1 = history.moves.len() as u64;
+        self.commits = briefs(&history, updates);
+        let facts = Facts {
+            push: request.push,
+            updates,
+            actor,
+            history: &history,
+            reader: &reader,
+            budget: request.budget,
+        };
+        for check in CHECKS {
+            request.budget.check_time().map_err(Unjudged::Exhausted)?;
+            let run = || {
+                injected_fault();
+                check.facts(&facts, &mut self.findings)
+            };
+            match catch_unwind(AssertUnwindSafe(run)) {
+                Ok(result) => result?,
+                Err(_) => return Err(Unjudged::Internal(check.name().to_owned())),
+            }
+            self.work.checks.1 += 1;
+        }
+        content::judge(
+            request,
+            &history,
+            &reader,
+            &mut self.work,
+            &mut self.findings,
+        )
+    }
+
+    fn decide(self, request: Request<'_>, actor: Option<identity::Actor>) -> Decision {
+        let (verdict, mut findings, problem) =
+            verdict::decide(self.findings, actor.as_ref(), &self.work, self.problem);
+        let position = |commit: Option<Oid>| {
+            commit.and_then(|id| self.commits.iter().position(|brief| brief.id == id))
+        };
+        findings.sort_by_cached_key(|judged| {
+            let place = &judged.finding.place;
+            (
+                std::cmp::Reverse(judged.level),
+                place.ref_name.clone(),
+                position(place.commit),
+                place.path.clone(),
+                place.span.as_ref().map(|span| span.bytes.start),
+            )
+        });
+        let rewrite_base = rewrite_base(&findings, &self.commits);
+        let bookkeeping =
+            request.push.errand == Errand::Bookkeeping && !request.policy.host.judge_bookkeeping;
+        let mode = actor
+            .as_ref()
+            .map_or(request.policy.mode, |actor| actor.mode);
+        Decision {
+            verdict,
+            enforced: mode == Mode::Enforce && !bookkeeping,
+            advisory: request.advisory,
+            unjudged: problem,
+            findings,
+            actor: verdict::Actor {
+                identity: actor
+                    .as_ref()
+                    .and_then(|actor| actor.name.clone())
+                    .or(self.name),
+                kind: actor.as_ref().map_or(Kind::Agent, |actor| actor.kind),
+                owner: actor.as_ref().and_then(|actor| actor.owner.clone()),
+                boundary: actor.as_ref().map(|actor| actor.boundary.name().to_owned()),
+            },
+            pusher: request.push.pusher.clone(),
+            host: request.push.host,
+            errand: request.push.errand,
+            repository: request.push.repository.clone(),
+            updates: request.updates,
+            commits: self.commits,
+            rewrite_base,
+            allowed_refs: actor
+                .as_ref()
+                .map(|actor| actor.boundary.own_refs())
+                .unwrap_or_default(),
+            allowed_authors: actor.map(|actor| actor.authors).unwrap_or_default(),
+            policy_digest: request.policy.digest.clone(),
+            work: self.work,
+        }
+    }
+}
+
+fn not_identified(stranger: &NotIdentified) -> Finding {
+    let mut found = Finding::new(stranger.rule, stranger.title.clone(), Place::new(Part::Ref));
+    found.decided_by = stranger.at.clone();
+    found
+}
+
+fn briefs(history: &History, updates: &[RefUpdate]) -> Vec<CommitBrief> {
+    let brief = |new: &crate::repo::NewCommit| CommitBrief {
+        id: new.commit.id,
+        parents: new.commit.parents.clone(),
+        refs: new
+            .updates
+            .iter()
+            .map(|update| updates[*update].command.name.clone())
+            .collect(),
+    };
+    history.commits.iter().map(brief).collect()
+}
+
+/// First parent of the oldest new commit that something stands against.
+fn rewrite_base(findings: &[Judged], commits: &[CommitBrief]) -> Option<Oid> {
+    let at_fault = |brief: &&CommitBrief| {
+        findings
+            .iter()
+            .filter(|judged| judged.level >= Level::Hold)
+            .any(|judged| {
+                let place = &judged.finding.place;
+                place.part != Part::Ref
+                    && (place.commit == Some(brief.id) || place.also_in.contains(&brief.id))
+            })
+    };
+    commits.iter().find(at_fault)?.parents.first().copied()
+}
+
+impl From<RepoError> for Unjudged {
+    fn from(error: RepoError) -> Self {
+        match error {
+            RepoError::Exhausted(exhausted) => Unjudged::Exhausted(exhausted),
+            other => Unjudged::Repository(other.to_string()),
+        }
+    }
+}
+
+/// The decision on a push whose judgement could not even start.
+pub fn unjudged(push: &Push, policy: &Policy, problem: Unjudged, advisory: bool) -> Decision {
+    Decision {
+        verdict: Verdict::Unjudged,
+        enforced: policy.mode == Mode::Enforce,
+        advisory,
+        unjudged: Some(problem),
+        findings: Vec::new(),
+        actor: verdict::Actor {
+            identity: None,
+            kind: Kind::Agent,
+            owner: None,
+            boundary: None,
+        },
+        pusher: push.pusher.clone(),
+        host: push.host,
+        errand: push.errand,
+        repository: push.repository.clone(),
+        updates: as_claimed(push),
+        commits: Vec::new(),
+        rewrite_base: None,
+        allowed_refs: Vec::new(),
+        allowed_authors: Vec::new(),
+        policy_digest: policy.digest.clone(),
+        work: Work::default(),
+    }
+}
+
+/// Tests of the whole program make a check fail inside. Not in release builds.
+fn injected_fault() {
+    #[cfg(debug_assertions)]
+    match std::env::var("RINGFENCE_FAULT").as_deref() {
+        Ok("panic") => panic!("injected fault"),
+        Ok("kill") => {
+            let own = std::process::id().to_string();
+            let _ = std::process::Command::new("kill")
+                .args(["-9", &own])
+                .status();
+        }
+        _ => {}
+    }
+}
+
+/// Whether a decision lets the push pass. Observe mode lets pass what it judged and what it could not judge:
+/// it tells, and must not break pushes. (What cannot be recorded or read at all is refused in every mode.)
+pub fn lets_pass(decision: &Decision) -> bool {
+    decision.verdict == Verdict::Accept || !decision.enforced
+}
