@@ -43,7 +43,7 @@ static RULES: &[Rule] = &[
     rule(
         "limit/added-lines",
         "the push adds too many lines",
-        "`limits: added_lines` of the boundary. Counted: lines that each new commit adds, summed.",
+        "`limits: added_lines` of the boundary. Counted: lines that each new commit adds, summed, binary files aside.",
     ),
     rule(
         "limit/file-bytes",
@@ -151,7 +151,9 @@ fn count_added_lines(facts: &Facts<'_>, max: u64) -> Result<u64, RepoError> {
     upper_bound = 0;
     for change in &changes {
         let text = load(facts, change.new, &mut new)?;
-        upper_bound += memchr::memchr_iter(b'\n', text).count() as u64 + 1;
+        if !is_binary(text) {
+            upper_bound += memchr::memchr_iter(b'\n', text).count() as u64 + 1;
+        }
     }
     if upper_bound <= max {
         return Ok(upper_bound);
@@ -160,6 +162,9 @@ fn count_added_lines(facts: &Facts<'_>, max: u64) -> Result<u64, RepoError> {
     for change in changes {
         // Against the parent that leaves least: what a merge took over from one side it does not add.
         let text = load(facts, change.new, &mut new)?;
+        if is_binary(text) {
+            continue;
+        }
         let mut least = Added::between(b"", text).lines;
         for parent in &change.old {
             let before = load(facts, *parent, &mut old)?;
@@ -194,6 +199,11 @@ fn load<'b>(
         Some(object) => Ok(object.data),
         None => Err(RepoError::Missing(entry.id)),
     }
+}
+
+/// A file without lines, as git counts them (`git diff --numstat`): a NUL byte among the first 8,000.
+fn is_binary(text: &[u8]) -> bool {
+    memchr::memchr(0, &text[..text.len().min(8_000)]).is_some()
 }
 
 fn is_file(mode: Mode) -> bool {

@@ -96,6 +96,9 @@ impl Check for Objects {
             findings.push(found);
         }
         for root in &history.new_roots {
+            if is_note(facts, *root) {
+                continue;
+            }
             let mut place = Place::new(Part::Commit);
             place.commit = Some(*root);
             findings.push(Finding::new(
@@ -106,6 +109,18 @@ impl Check for Objects {
         }
         Ok(())
     }
+}
+
+/// Whether only refs of notes bring the commit: notes are a history of their own by nature.
+fn is_note(facts: &Facts<'_>, id: Oid) -> bool {
+    let brought_by_notes = |update: &usize| {
+        facts.updates[*update]
+            .target
+            .as_bytes()
+            .starts_with(b"refs/notes/")
+    };
+    let new = facts.history.commits.iter().find(|new| new.commit.id == id);
+    new.is_some_and(|new| new.updates.iter().all(brought_by_notes))
 }
 
 fn defective(

@@ -2,7 +2,8 @@
 
 use crate::check::{Check, Facts, Rule};
 use crate::finding::{Finding, Level, Part, Place, PolicyAt, RefOp};
-use crate::policy::{Answer, Boundary};
+use crate::identity::Actor;
+use crate::policy::{Answer, Boundary, Kind};
 use crate::push::{RefName, RefUpdate};
 use crate::redact::Quoted;
 use crate::repo::RepoError;
@@ -112,9 +113,10 @@ fn judge_name(facts: &Facts<'_>, update: &RefUpdate, op: RefOp, findings: &mut V
         found.detail = Some(why.to_owned());
         findings.push(found);
     }
-    if let Some(refused) = refusal(boundary, name, op) {
+    if let Some(refused) = refusal(facts.actor, name, op) {
         findings.push(refused.into_finding(update, facts.actor.label()));
-    } else if is_foreign_namespace(boundary, name.as_bytes(), op) {
+    } else if facts.actor.kind != Kind::Human && is_foreign_namespace(boundary, name.as_bytes(), op)
+    {
         findings.push(finding(
             "ref/namespace",
             "the ref lies outside branches and tags",
@@ -122,7 +124,7 @@ fn judge_name(facts: &Facts<'_>, update: &RefUpdate, op: RefOp, findings: &mut V
         ));
     }
     if update.target != *name
-        && let Some(refused) = refusal(boundary, &update.target, op)
+        && let Some(refused) = refusal(facts.actor, &update.target, op)
     {
         let title = "the ref points to a ref that the identity may not write";
         let mut found = finding("ref/symref", title, update);
@@ -151,7 +153,9 @@ impl Refusal {
     }
 }
 
-fn refusal(boundary: &Boundary, name: &RefName, op: RefOp) -> Option<Refusal> {
+fn refusal(actor: &Actor, name: &RefName, op: RefOp) -> Option<Refusal> {
+    let boundary = &actor.boundary;
+    let is_agent = actor.kind != Kind::Human;
     let at = match boundary.may_ref(name.as_bytes(), op) {
         Answer::Allowed(_) => return None,
         Answer::Refused(at) => at,
@@ -167,7 +171,7 @@ fn refusal(boundary: &Boundary, name: &RefName, op: RefOp) -> Option<Refusal> {
         .any(|op| matches!(boundary.may_ref(name.as_bytes(), *op), Answer::Allowed(_)));
     let rule = match specific {
         Some(rule) if named => rule,
-        _ if !named && !is_branch_or_tag(name.as_bytes()) => "ref/namespace",
+        _ if !named && is_agent && !is_branch_or_tag(name.as_bytes()) => "ref/namespace",
         _ => "ref/out-of-boundary",
     };
     Some(Refusal { rule, verb, at })

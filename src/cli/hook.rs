@@ -19,7 +19,7 @@ use crate::gate;
 use crate::host::{self, InputError, prepush};
 use crate::ledger::{Entry, Ledger, Moved, passing_key};
 use crate::push::{HostKind, Pusher};
-use crate::repo::{Layout, Repo};
+use crate::repo::{Layout, Repo, RepoError};
 use crate::report;
 use crate::verdict::{Decision, Verdict};
 
@@ -90,8 +90,8 @@ pub(super) fn fast_path(args: &[OsString]) -> Option<Exit> {
 }
 
 fn pre_receive(policy: Option<&Path>) -> Result<Exit, Refusal> {
-    let layout = Layout::from_hook(&server::variable, &current_folder()?)?;
-    let policy = server::load_policy(policy, Some(&layout.common_dir))?;
+    let layout = Layout::from_hook(&server::variable, &current_folder()?).map_err(unreadable)?;
+    let policy = server::load_policy(policy, Some(&layout.common_dir)).map_err(for_pusher)?;
     let (ledger, key) = server::open_ledger(&server::ledger_path(&policy, &layout))?;
     let budget = Budget::new(policy.bounds.clone());
     let mut stdin = std::io::stdin().lock();
@@ -104,7 +104,7 @@ fn pre_receive(policy: Option<&Path>) -> Result<Exit, Refusal> {
         budget.bounds().refs,
     )
     .map_err(|error| input_refused(&error, &ledger))?;
-    let repo = Repo::open(layout)?;
+    let repo = Repo::open(layout).map_err(unreadable)?;
     let judgement = Judgement {
         policy: &policy,
         repo: &repo,
@@ -152,21 +152,7 @@ fn input_refused(error: &InputError, ledger: &Ledger) -> Refusal {
         Some(id) => format!("\nhint: Ask about decision {}", id.as_str()),
         None => String::new(),
     };
-    let exit = match error {
-        InputError::Empty
-        | InputError::TooLong
-        | InputError::Exhausted(_)
-        | InputError::Read(_) => Exit::Unjudged,
-        InputError::Line { .. } => Exit::Refuse,
-        InputError::Variable { .. }
-        | InputError::Unsupported(_)
-        | InputError::SshAuth(_)
-        | InputError::Repository(_) => Exit::Usage,
-    };
-    Refusal {
-        exit,
-        text: format!("push refused: {error}{decision}"),
-    }
+    Refusal::unjudged(format!("{error}{decision}"))
 }
 
 fn pre_push(
@@ -176,7 +162,7 @@ fn pre_push(
     identity: Option<String>,
 ) -> Result<Exit, Refusal> {
     let layout = Layout::discover(&current_folder()?)?;
-    let policy = server::load_policy(policy, Some(&layout.common_dir))?;
+    let policy = server::load_policy(policy, Some(&layout.common_dir)).map_err(for_pusher)?;
     let identity = identity
         .or_else(|| {
             server::variable("RINGFENCE_IDENTITY").and_then(|value| value.into_string().ok())
@@ -187,7 +173,7 @@ fn pre_push(
     let budget = Budget::new(policy.bounds.clone());
     let mut stdin = std::io::stdin().lock();
     let push = prepush::receive(url, &mut stdin, layout.hash, budget.bounds().refs)
-        .map_err(|error| Refusal::refused(format!("push refused: {error}")))?;
+        .map_err(|error| Refusal::unjudged(error.to_string()))?;
     let Some(push) = push else {
         return Ok(Exit::Accept); // Everything is up to date: git says so itself.
     };
@@ -211,8 +197,8 @@ fn pre_push(
 }
 
 fn post_receive(policy: Option<&Path>) -> Result<Exit, Refusal> {
-    let layout = Layout::from_hook(&server::variable, &current_folder()?)?;
-    let policy = server::load_policy(policy, Some(&layout.common_dir))?;
+    let layout = Layout::from_hook(&server::variable, &current_folder()?).map_err(unreadable)?;
+    let policy = server::load_policy(policy, Some(&layout.common_dir)).map_err(for_pusher)?;
     let path = server::ledger_path(&policy, &layout);
     let not_recorded = |error: &dyn std::fmt::Display| {
         Refusal::unjudged(format!("what landed is not recorded: {error}"))
@@ -256,13 +242,35 @@ fn guarded(run: impl FnOnce() -> Result<Exit, Refusal>) -> Exit {
         Ok(Ok(exit)) => exit,
         Ok(Err(refusal)) => {
             say(&refusal.lines());
-            refusal.exit
+            refusal.exit()
         }
         Err(_) => {
-            say("error: push not judged: internal error\n\
-                 error: nothing was accepted; the gate refuses what it has not checked\n");
-            Exit::Unjudged
+            let refusal = Refusal::unjudged("internal error");
+            say(&refusal.lines());
+            refusal.exit()
         }
+    }
+}
+
+/// What the pusher is told of a repository that cannot be read.
+fn unreadable(error: RepoError) -> Refusal {
+    Refusal::unjudged(format!(
+        "{}\nhint: An admin finds out why with ringfence doctor --repo DIR, as the\nhint: user that runs the hook.",
+        error.brief()
+    ))
+}
+
+/// A policy that cannot be used is the admin's to mend: the pusher is told that, and no path of the server.
+fn for_pusher(refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::NoPolicy(_) => Refusal::Usage(
+            "push refused: this server has no policy for ringfence\n\
+             hint: Nothing is accepted until an admin makes one: a file policy.yaml as\n\
+             hint: the README shows it, named by --policy, $RINGFENCE_POLICY, or placed\n\
+             hint: at <git dir>/ringfence/policy.yaml or /etc/ringfence/policy.yaml."
+                .to_owned(),
+        ),
+        other => other,
     }
 }
 

@@ -17,45 +17,44 @@ use crate::redact::FingerprintKey;
 use crate::repo::{Layout, Repo, RepoError};
 use crate::verdict::{Decision, Unjudged};
 
-/// Why a command cannot go on: what to say, and with which exit code.
+/// Why a command cannot go on. The words are fit to be shown to pushers, but for [`Refusal::NoPolicy`].
 #[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) exit: Exit,
-    pub(super) text: String,
-}
-
-impl Refusal {
+pub(super) enum Refusal {
     /// The command or the policy is at fault.
-    pub(super) fn usage(text: impl Into<String>) -> Self {
-        Refusal {
-            exit: Exit::Usage,
-            text: text.into(),
-        }
-    }
-
+    Usage(String),
+    /// No policy was found; the words name the places.
+    NoPolicy(String),
     /// The gate could not finish.
-    pub(super) fn unjudged(text: impl Into<String>) -> Self {
-        Refusal {
-            exit: Exit::Unjudged,
-            text: text.into(),
-        }
-    }
-
-    /// What was asked for is refused.
-    pub(super) fn refused(text: impl Into<String>) -> Self {
-        Refusal {
-            exit: Exit::Refuse,
-            text: text.into(),
-        }
-    }
+    Unjudged(String),
 }
 
 impl Refusal {
-    /// The text as lines for people: `error: …` first, its further lines as they are when they say what they
-    /// are, else as more errors.
+    pub(super) fn usage(text: impl Into<String>) -> Self {
+        Refusal::Usage(text.into())
+    }
+
+    pub(super) fn unjudged(text: impl Into<String>) -> Self {
+        Refusal::Unjudged(text.into())
+    }
+
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Refusal::Usage(_) | Refusal::NoPolicy(_) => Exit::Usage,
+            Refusal::Unjudged(_) => Exit::Unjudged,
+        }
+    }
+
+    /// The words as lines for people, errors but for those that say what they are.
     pub(super) fn lines(&self) -> String {
-        self.text
-            .lines()
+        let text = match self {
+            Refusal::Usage(text) | Refusal::NoPolicy(text) => text.clone(),
+            Refusal::Unjudged(text) => {
+                let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+                let sure = "nothing was accepted; the gate refuses what it has not checked";
+                format!("push not judged: {first}\n{sure}\n{rest}")
+            }
+        };
+        text.lines()
             .map(|line| match line.split(':').next() {
                 Some("error" | "warning" | "hint") => format!("{line}\n"),
                 _ => format!("error: {line}\n"),
@@ -81,7 +80,7 @@ pub(super) fn load_policy(
     git_dir: Option<&Path>,
 ) -> Result<Policy, Refusal> {
     let path = Policy::find(explicit, &variable, git_dir)
-        .map_err(|missing| Refusal::usage(missing.to_string()))?;
+        .map_err(|missing| Refusal::NoPolicy(missing.to_string()))?;
     Policy::load(&path, &check::known()).map_err(|error| {
         let hint = "the gate refuses every push until an admin repairs it (ringfence policy check)";
         Refusal::usage(format!("{}\n{hint}", error.brief()))
@@ -150,11 +149,8 @@ pub(super) fn not_recorded(decision: &mut Decision, why: &str) {
 
 /// Opens the ledger and reads the key beside it.
 pub(super) fn open_ledger(path: &Path) -> Result<(Ledger, FingerprintKey), Refusal> {
-    let not_usable = |why: String| {
-        Refusal::unjudged(format!(
-            "the ledger cannot be written: {why}\nnothing was accepted; what is not recorded is refused"
-        ))
-    };
+    let not_usable =
+        |why: String| Refusal::unjudged(format!("the ledger cannot be written: {why}"));
     let ledger = Ledger::open(path).map_err(|error| not_usable(error.to_string()))?;
     let key = crate::ledger::key_beside(path).map_err(|error| not_usable(error.to_string()))?;
     Ok((ledger, key))
@@ -165,6 +161,6 @@ pub(super) fn told(result: Result<Exit, Refusal>, err: &mut dyn Write) -> Exit {
     result.unwrap_or_else(|refusal| {
         // The exit code tells the same when nobody reads this.
         let _ = err.write_all(refusal.lines().as_bytes());
-        refusal.exit
+        refusal.exit()
     })
 }

@@ -233,7 +233,7 @@ impl From<RepoError> for Unjudged {
     fn from(error: RepoError) -> Self {
         match error {
             RepoError::Exhausted(exhausted) => Unjudged::Exhausted(exhausted),
-            other => Unjudged::Repository(other.to_string()),
+            other => Unjudged::Repository(other.brief()),
         }
     }
 }

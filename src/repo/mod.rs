@@ -61,6 +61,18 @@ pub enum RepoError {
     Exhausted(#[from] Exhausted),
 }
 
+impl RepoError {
+    /// The words for a pusher: without paths of the server, which the full words may hold.
+    pub fn brief(&self) -> String {
+        match self {
+            RepoError::Open(_) => "the repository cannot be opened".to_owned(),
+            RepoError::Corrupt { id, .. } => format!("object {id} cannot be read"),
+            RepoError::Refs(_) => "the refs cannot be read".to_owned(),
+            RepoError::Missing(_) | RepoError::Exhausted(_) => self.to_string(),
+        }
+    }
+}
+
 /// Looks up one environment variable. The process environment is read by name alone, never as a whole:
 /// behind plain HTTP it holds the client's password.
 pub type Vars<'a> = &'a dyn Fn(&str) -> Option<OsString>;
