@@ -70,7 +70,7 @@ fn the_word_false_hides_nothing() {
     let token = format!("ghp_{}", &body[..30]);
     let sum = validators::base62_crc32(&token.as_bytes()[4..]);
     let token = [token.as_bytes(), &sum].concat();
-    assert_eq!(ids(&token), ["secret/github-pat-classic"]);
+    assert_eq!(ids(&token), ["secret/github-pat"]);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn the_specific_rule_wins_over_the_generic_one() {
         "https://x-access-token:{}@github.com/o/r.git",
         made("ghp_{crc62:30}")
     );
-    assert_eq!(ids(url.as_bytes()), ["secret/github-pat-classic"]);
+    assert_eq!(ids(url.as_bytes()), ["secret/github-pat"]);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn two_secrets_in_one_place_are_two() {
     found.sort_unstable();
     assert_eq!(
         found,
-        ["secret/github-pat-classic", "secret/stripe-live-key"]
+        ["secret/github-pat", "secret/stripe-live-key"]
     );
 }
 
