@@ -7,6 +7,8 @@ mod hook;
 mod install;
 mod ledger;
 mod policy;
+mod rules;
+mod scan;
 mod server;
 
 use std::ffi::OsString;
@@ -51,6 +53,10 @@ enum Command {
     Hook(hook::Args),
     /// Judge what a push would bring, without pushing
     Check(check::Args),
+    /// Find secrets and hidden text in files, folders and standard input
+    Scan(scan::ScanArgs),
+    /// List and show the rules, and prove that the secret formats are found
+    Rules(rules::RulesArgs),
     /// Put the hook where a host runs it
     Install(install::InstallArgs),
     /// Take the hook away again
@@ -86,6 +92,8 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         Command::Demo(args) => demo::run(&args, &mut out, &mut err),
         Command::Hook(args) => args.run(),
         Command::Check(args) => server::told(args.run(&mut out), &mut err),
+        Command::Scan(args) => scan::run(&args, &mut out, &mut err),
+        Command::Rules(args) => rules::run(&args, &mut out, &mut err),
         Command::Install(args) => install::install(&args, &mut out, &mut err),
         Command::Uninstall(args) => install::uninstall(&args, &mut out, &mut err),
         Command::Doctor(args) => doctor::run(&args, &mut out, &mut err),

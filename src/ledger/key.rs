@@ -28,6 +28,11 @@ pub fn key_beside(ledger: &Path) -> Result<FingerprintKey, LedgerError> {
     .map_err(LedgerError::Key)
 }
 
+/// Reads the key in this very file.
+pub fn key_in(path: &Path) -> Result<FingerprintKey, LedgerError> {
+    read(path).map_err(LedgerError::Key)
+}
+
 /// A key of this run alone, where nothing is recorded.
 pub fn passing_key() -> Result<FingerprintKey, LedgerError> {
     random().map(FingerprintKey::new).map_err(LedgerError::Key)

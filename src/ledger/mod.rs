@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub use chain::{Broken, Link, Record, Verified, hex32, verify};
 pub use entry::{Account, Counts, Decided, Entry, Event, Found, Id, Landed, Moved, Refused};
 pub(crate) use entry::{confidence_word, kind_word, level_word, shown_and_hex, verdict_word};
-pub use key::{key_beside, passing_key};
+pub use key::{key_beside, key_in, passing_key};
 
 /// Why an entry could not be written. The words are fit for the pusher: they name no server path.
 #[derive(Debug, thiserror::Error)]
