@@ -165,11 +165,14 @@ fn between(
     let mut entries = Vec::with_capacity(2);
     let mut folders = vec![(BString::default(), old.copied(), new.copied(), 0_u64)];
     while let Some((path, old, new, depth)) = folders.pop() {
+        let before = trees.load(old.as_ref(), None)?;
+        let after = trees.load(new.as_ref(), Some(&before))?;
         if let Some(new) = &new {
             met.objects.push(*new);
-            trees.judge(new, path.as_bstr(), &mut met.defects)?;
+            trees.judge(new, &after, &before, path.as_bstr(), &mut met.defects)?;
         }
-        let mut join = Join::new(vec![trees.load(old.as_ref())?, trees.load(new.as_ref())?]);
+        let sides = [before, after];
+        let mut join = Join::new(&sides);
         while let Some(key) = join.next(&mut entries) {
             let (old, new) = (entries[0], entries[1]);
             if old == new {

@@ -160,6 +160,14 @@ impl<'r> Graph<'r> {
         }
     }
 
+    /// Asks the clock now and then: commits read before cost nothing of the budget.
+    fn check_time(&self, step: u32) -> Result<(), RepoError> {
+        if step.is_multiple_of(512) {
+            self.budget.check_time()?;
+        }
+        Ok(())
+    }
+
     fn date(&self, node: Node) -> i64 {
         match &self.vertices[node as usize].links {
             Some(links) => links.date,
@@ -303,7 +311,11 @@ impl<'r> Graph<'r> {
             self.make_known(*node, &mut open, &mut open_queued);
         }
         let mut slack = SLACK;
-        while open > 0 {
+        for step in 1.. {
+            self.check_time(step)?;
+            if open == 0 {
+                break;
+            }
             if open_queued == 0 {
                 if slack == 0 {
                     break;
@@ -469,7 +481,11 @@ impl<'r> Graph<'r> {
         }
         let mut found = Vec::new();
         // A commit may be queued again when dates lie: it got a colour after it was passed.
-        while live > 0 {
+        for step in 1.. {
+            self.check_time(step)?;
+            if live == 0 {
+                break;
+            }
             let Some((_, node)) = queue.pop() else {
                 break;
             };

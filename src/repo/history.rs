@@ -17,6 +17,9 @@ use crate::push::{Oid, RefName, RefUpdate};
 /// Tags of tags of tags: no deeper than this.
 const TAG_DEPTH_MAX: usize = 16;
 
+/// Parents of one commit. The widest merges known in the wild have fewer than 70.
+const PARENTS_MAX: usize = 256;
+
 /// Trusted tips whose content excuses a net effect; see [`net::Trusted`].
 const NET_TIPS_MAX: usize = 16;
 
@@ -351,6 +354,12 @@ impl Walk<'_> {
         self.history.commits.reserve(order.len());
         for node in order {
             let commit = self.graph.commit(node)?;
+            if commit.parents.len() > PARENTS_MAX {
+                return Err(RepoError::Corrupt {
+                    id: commit.id,
+                    why: format!("it has more than {PARENTS_MAX} parents"),
+                });
+            }
             let mut parents: Vec<Node> = Vec::with_capacity(commit.parents.len());
             for id in &commit.parents {
                 let parent = self.graph.node(id);

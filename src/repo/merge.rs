@@ -5,13 +5,14 @@
 //! history costs no more than the folders that both sides changed.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use bstr::{BString, ByteSlice as _};
 
 use super::changes::{Change, Entry, Met, Origin, finish, path_below};
 use super::graph::{BASES_MAX, Graph, Node};
 use super::text_merge::{self, ENGINES, Engine, TEXT_MERGE_MAX_BYTES};
-use super::trees::{Join, Trees};
+use super::trees::{Join, Tree, Trees};
 use super::{Kind, Mode, Reader, RepoError};
 use crate::budget::Budget;
 use crate::push::{HashKind, Oid};
@@ -156,15 +157,18 @@ impl<'r> Merger<'_, 'r> {
         let roots: Vec<_> = leaves.into_iter().chain([*tree]).map(Some).collect();
         let mut folders = vec![(BString::default(), roots, 0_u64)];
         while let Some((path, ids, depth)) = folders.pop() {
+            let mut sides: Vec<Rc<Tree>> = Vec::with_capacity(ids.len());
+            for id in &ids {
+                let like = sides.last().cloned();
+                sides.push(self.trees.load(id.as_ref(), like.as_deref())?);
+            }
             if let Some(id) = ids[width].filter(|id| !ids[..parents].contains(&Some(*id))) {
                 met.objects.push(id);
-                self.trees.judge(&id, path.as_bstr(), &mut met.defects)?;
+                let (before, after) = (&sides[0], &sides[width]);
+                self.trees
+                    .judge(&id, after, before, path.as_bstr(), &mut met.defects)?;
             }
-            let mut sides = Vec::with_capacity(ids.len());
-            for id in &ids {
-                sides.push(self.trees.load(id.as_ref())?);
-            }
-            let mut join = Join::new(sides);
+            let mut join = Join::new(&sides);
             while let Some(key) = join.next(&mut entries) {
                 if entries.iter().all(|entry| *entry == entries[width]) {
                     continue;

@@ -9,12 +9,13 @@
 //! commit of the same update does anyhow.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use bstr::BString;
 
 use super::RepoError;
 use super::changes::{Change, Entry, Origin, path_below};
-use super::trees::{Join, Trees};
+use super::trees::{Join, Tree, Trees};
 use crate::budget::Budget;
 use crate::push::Oid;
 
@@ -54,11 +55,12 @@ pub(super) fn effect(
         0_u64,
     )];
     while let Some((path, ids, depth)) = folders.pop() {
-        let mut sides = Vec::with_capacity(ids.len());
+        let mut sides: Vec<Rc<Tree>> = Vec::with_capacity(ids.len());
         for id in &ids {
-            sides.push(trees.load(id.as_ref())?);
+            let like = sides.last().cloned();
+            sides.push(trees.load(id.as_ref(), like.as_deref())?);
         }
-        let mut join = Join::new(sides);
+        let mut join = Join::new(&sides);
         while let Some(key) = join.next(&mut entries) {
             if entries[0] == entries[1] || excused(&entries) {
                 continue;

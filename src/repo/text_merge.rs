@@ -155,3 +155,6 @@ fn hunks(base: &[Token], side: &[Token], engine: Engine, interner: &Interner<&[u
     }
     diff.hunks().collect()
 }
+
+#[cfg(test)]
+mod tests;

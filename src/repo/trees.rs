@@ -12,19 +12,23 @@ use super::{Kind, Reader, RepoError};
 use crate::budget::Budget;
 use crate::push::{HashKind, Oid};
 
-/// A parsed tree.
-#[derive(Debug, Default)]
+/// A parsed tree: its bytes, and where its entries are in them.
+#[derive(Debug)]
 pub(super) struct Tree {
-    names: Vec<u8>,
+    data: Box<[u8]>,
     items: Vec<Item>,
+    id_bytes: usize,
+    /// The bytes are in git's order, so the items are where the bytes have them.
+    sorted: bool,
 }
 
-#[derive(Debug)]
+/// Offsets into the bytes. An object is far smaller than 4 GiB: the budget bounds it.
+#[derive(Debug, Clone, Copy)]
 struct Item {
     start: u32,
+    name: u32,
     end: u32,
     mode: Mode,
-    id: Oid,
 }
 
 /// What orders the entries of a tree. A file and a folder of the same name are two keys, as they are to git: a path
@@ -59,30 +63,114 @@ impl PartialOrd for Key<'_> {
 }
 
 impl Tree {
-    fn parse(id: Oid, data: &[u8], hash: HashKind) -> Result<Tree, RepoError> {
-        let mut tree = Tree::default();
-        let mut sorted = true;
-        for entry in parse::raw_entries(id, data, hash) {
-            let entry = entry?;
-            let start = tree.names.len();
-            tree.names.extend_from_slice(entry.name);
-            tree.items.push(Item {
-                // An object is far smaller than 4 GiB: the budget bounds it.
-                start: u32::try_from(start).unwrap_or(u32::MAX),
-                end: u32::try_from(tree.names.len()).unwrap_or(u32::MAX),
-                mode: entry.mode,
-                id: entry.id,
-            });
-            let len = tree.len();
-            sorted &= len < 2 || tree.key(len - 2) < tree.key(len - 1);
+    fn empty() -> Tree {
+        Tree {
+            data: Box::default(),
+            items: Vec::new(),
+            id_bytes: 0,
+            sorted: true,
         }
-        if !sorted {
+    }
+
+    /// Parses a tree. `like` is one that probably has most entries in common, the same folder in the parent: what
+    /// both begin and end with is not parsed again.
+    fn parse(id: Oid, data: &[u8], hash: HashKind, like: Option<&Tree>) -> Result<Tree, RepoError> {
+        let mut tree = Tree {
+            data: data.into(),
+            items: Vec::new(),
+            id_bytes: hash.len_in_bytes(),
+            sorted: true,
+        };
+        let (front, back) = match like.filter(|like| like.sorted) {
+            Some(like) => {
+                let (front, back) = shared_bytes(&like.data, data);
+                (like.items_in_front(front), like.items_in_back(back))
+            }
+            None => (&[][..], &[][..]),
+        };
+        tree.items.reserve(front.len() + back.len() + 8);
+        tree.items.extend_from_slice(front);
+        let mut at = front.last().map_or(0, |item| item.end as usize);
+        // The entries of the back as they would lie in this tree.
+        let shift = data
+            .len()
+            .wrapping_sub(like.map_or(0, |like| like.data.len())) as u32;
+        let back_start = back.first().map(|item| item.start.wrapping_add(shift));
+        let mut entries = parse::raw_entries(id, &data[at..], hash);
+        loop {
+            if back_start == Some(at as u32) {
+                let shifted = back.iter().map(|item| item.shifted(shift));
+                let first = tree.items.len();
+                tree.items.extend(shifted);
+                tree.watch_order(first);
+                break;
+            }
+            let Some(entry) = entries.next() else {
+                break;
+            };
+            let entry = entry?;
+            let end = data.len() - entries.rest();
+            let name = end - tree.id_bytes - 1 - entry.name.len();
+            tree.items.push(Item {
+                start: at as u32,
+                name: name as u32,
+                end: end as u32,
+                mode: entry.mode,
+            });
+            tree.watch_order(tree.items.len() - 1);
+            at = end;
+        }
+        if !tree.sorted {
             // Two trees are compared by walking both in order. A tree in any other order is a defect that is told
             // on its own; it must not hide an entry from the comparison.
-            let Tree { names, items } = &mut tree;
-            items.sort_by(|a, b| key_of(names, a).cmp(&key_of(names, b)));
+            let mut items = std::mem::take(&mut tree.items);
+            items.sort_by(|a, b| tree.key_of(a).cmp(&tree.key_of(b)));
+            tree.items = items;
         }
         Ok(tree)
+    }
+
+    /// Looks at the order of item `at` and the one before.
+    fn watch_order(&mut self, at: usize) {
+        if at > 0 && at < self.items.len() {
+            self.sorted &= self.key(at - 1) < self.key(at);
+        }
+    }
+
+    /// The items that lie whole in the first `bytes` bytes.
+    fn items_in_front(&self, bytes: usize) -> &[Item] {
+        let count = self
+            .items
+            .partition_point(|item| item.end as usize <= bytes);
+        &self.items[..count]
+    }
+
+    /// The items that lie whole in the last `bytes` bytes.
+    fn items_in_back(&self, bytes: usize) -> &[Item] {
+        let from = self.data.len() - bytes;
+        let count = self
+            .items
+            .partition_point(|item| (item.start as usize) < from);
+        &self.items[count..]
+    }
+
+    /// How many entries both trees begin and end with.
+    fn shared(&self, other: &Tree) -> (usize, usize) {
+        if !self.sorted || !other.sorted {
+            return (0, 0);
+        }
+        let (front, back) = shared_bytes(&self.data, &other.data);
+        let (ours, theirs) = (self.items_in_back(back), other.items_in_back(back));
+        // The same bytes may be cut into entries in another way when they are entered in another way.
+        let back = ours
+            .iter()
+            .rev()
+            .zip(theirs.iter().rev())
+            .take_while(|(a, b)| {
+                self.data.len() - a.start as usize == other.data.len() - b.start as usize
+            })
+            .count();
+        (self.items_in_front(front).len(), back)
     }
 
     /// Number of entries.
@@ -92,28 +180,74 @@ impl Tree {
 
     /// The key of entry `at`.
     pub(super) fn key(&self, at: usize) -> Key<'_> {
-        key_of(&self.names, &self.items[at])
+        self.key_of(&self.items[at])
+    }
+
+    fn key_of(&self, item: &Item) -> Key<'_> {
+        Key {
+            name: &self.data[item.name as usize..item.end as usize - self.id_bytes - 1],
+            folder: item.mode.acts_as() == Mode::Tree,
+        }
     }
 
     /// Entry `at`.
     pub(super) fn entry(&self, at: usize) -> Entry {
         let item = &self.items[at];
+        let end = item.end as usize;
         Entry {
             mode: item.mode,
-            id: item.id,
+            id: Oid::from_bytes_or_panic(&self.data[end - self.id_bytes..end]),
         }
     }
 
+    fn has(&self, key: &Key<'_>) -> bool {
+        self.items
+            .binary_search_by(|item| self.key_of(item).cmp(key))
+            .is_ok()
+    }
+
     fn weight(&self) -> usize {
-        64 + self.names.len() + self.items.len() * size_of::<Item>()
+        64 + self.data.len() + self.items.len() * size_of::<Item>()
     }
 }
 
-fn key_of<'t>(names: &'t [u8], item: &Item) -> Key<'t> {
-    Key {
-        name: &names[item.start as usize..item.end as usize],
-        folder: item.mode.acts_as() == Mode::Tree,
+impl Item {
+    fn shifted(&self, by: u32) -> Item {
+        Item {
+            start: self.start.wrapping_add(by),
+            name: self.name.wrapping_add(by),
+            end: self.end.wrapping_add(by),
+            mode: self.mode,
+        }
     }
+}
+
+/// How many bytes both begin with, and how many more both end with.
+fn shared_bytes(a: &[u8], b: &[u8]) -> (usize, usize) {
+    const STEP: usize = 64;
+    let mut front = 0;
+    for (x, y) in a.chunks(STEP).zip(b.chunks(STEP)) {
+        if x != y {
+            front += x.iter().zip(y).take_while(|(x, y)| x == y).count();
+            break;
+        }
+        front += x.len();
+    }
+    let (a, b) = (&a[front..], &b[front..]);
+    let mut back = 0;
+    for (x, y) in a.rchunks(STEP).zip(b.rchunks(STEP)) {
+        if x != y {
+            back += x
+                .iter()
+                .rev()
+                .zip(y.iter().rev())
+                .take_while(|(x, y)| x == y)
+                .count();
+            break;
+        }
+        back += x.len();
+    }
+    (front, back)
 }
 
 /// Half of what the cache may hold, in bytes.
@@ -129,6 +263,7 @@ pub(super) struct Trees<'r> {
     old: HashMap<Oid, Rc<Tree>>,
     buffer: Vec<u8>,
     judged: HashSet<Oid>,
+    empty: Rc<Tree>,
 }
 
 impl<'r> Trees<'r> {
@@ -143,13 +278,18 @@ impl<'r> Trees<'r> {
             old: HashMap::new(),
             buffer: Vec::new(),
             judged: HashSet::new(),
+            empty: Rc::new(Tree::empty()),
         }
     }
 
-    /// The tree, or the empty one for `None`.
-    pub(super) fn load(&mut self, id: Option<&Oid>) -> Result<Rc<Tree>, RepoError> {
+    /// The tree, or the empty one for `None`. `like` is a tree that it probably resembles.
+    pub(super) fn load(
+        &mut self,
+        id: Option<&Oid>,
+        like: Option<&Tree>,
+    ) -> Result<Rc<Tree>, RepoError> {
         let Some(id) = id else {
-            return Ok(Rc::default());
+            return Ok(Rc::clone(&self.empty));
         };
         // A bound on walks that meet the same trees over and over, and so read nothing.
         self.budget.check_time()?;
@@ -158,31 +298,54 @@ impl<'r> Trees<'r> {
         }
         let tree = match self.old.remove(id) {
             Some(tree) => tree,
-            None => Rc::new(self.read(id)?.0),
+            None => Rc::new(self.read(id, like)?),
         };
         self.keep(*id, Rc::clone(&tree));
         Ok(tree)
     }
 
-    /// What is wrong with the tree itself; each tree is judged once.
+    /// What is wrong with a tree that a commit brings, as far as `before`, the same folder in the parent, does not have
+    /// it already. A tree judged whole is not judged again.
     pub(super) fn judge(
         &mut self,
         id: &Oid,
+        tree: &Tree,
+        before: &Tree,
         path: &BStr,
         into: &mut Vec<(BString, Defect)>,
     ) -> Result<(), RepoError> {
-        if !self.judged.insert(*id) || id.is_empty_tree() {
+        if self.judged.contains(id) {
             return Ok(());
         }
-        let (_, defects) = self.reader.tree_with_defects(id, self.budget)?;
+        let (front, back) = tree.shared(before);
+        let changed = &tree.items[front..tree.len() - back];
+        let has_twin = |item: &Item| {
+            let key = tree.key_of(item);
+            tree.has(&Key {
+                folder: !key.folder,
+                ..key
+            })
+        };
+        let defects = if front + back == 0 || !tree.sorted || changed.iter().any(has_twin) {
+            self.judged.insert(*id);
+            parse::tree_with_defects(*id, &tree.data, self.hash)?.1
+        } else {
+            match (changed.first(), changed.last()) {
+                (Some(first), Some(last)) => {
+                    let bytes = &tree.data[first.start as usize..last.end as usize];
+                    parse::tree_with_defects(*id, bytes, self.hash)?.1
+                }
+                _ => Vec::new(),
+            }
+        };
         into.extend(defects.into_iter().map(|defect| (path.to_owned(), defect)));
         Ok(())
     }
 
-    fn read(&mut self, id: &Oid) -> Result<(Tree, usize), RepoError> {
+    fn read(&mut self, id: &Oid, like: Option<&Tree>) -> Result<Tree, RepoError> {
         // git knows the empty tree without having it.
         if id.is_empty_tree() {
-            return Ok((Tree::default(), 0));
+            return Ok(Tree::empty());
         }
         let object = self
             .reader
@@ -194,7 +357,7 @@ impl<'r> Trees<'r> {
                 why: format!("a tree was expected, it is a {}", object.kind),
             });
         }
-        Ok((Tree::parse(*id, object.data, self.hash)?, object.data.len()))
+        Tree::parse(*id, object.data, self.hash, like)
     }
 
     fn keep(&mut self, id: Oid, tree: Rc<Tree>) {
@@ -207,25 +370,43 @@ impl<'r> Trees<'r> {
     }
 }
 
-/// Walks several trees of the same folder side by side, in git's order.
-pub(super) struct Join {
-    trees: Vec<Rc<Tree>>,
+/// Walks several trees of the same folder side by side, in git's order. What all of them begin and end with alike is
+/// passed over.
+pub(super) struct Join<'t> {
+    trees: &'t [Rc<Tree>],
     at: Vec<usize>,
+    end: Vec<usize>,
 }
 
-impl Join {
-    /// Starts at the first entry of each tree.
-    pub(super) fn new(trees: Vec<Rc<Tree>>) -> Self {
-        let at = vec![0; trees.len()];
-        Join { trees, at }
+impl<'t> Join<'t> {
+    /// Starts at the first entry where the trees may differ.
+    pub(super) fn new(trees: &'t [Rc<Tree>]) -> Self {
+        let mut shared: Option<(usize, usize)> = None;
+        for pair in trees.windows(2) {
+            let (front, back) = if Rc::ptr_eq(&pair[0], &pair[1]) {
+                continue;
+            } else {
+                pair[0].shared(&pair[1])
+            };
+            shared = Some(match shared {
+                Some((f, b)) => (f.min(front), b.min(back)),
+                None => (front, back),
+            });
+        }
+        let (front, back) = shared.unwrap_or((0, 0));
+        Join {
+            trees,
+            at: vec![front; trees.len()],
+            end: trees.iter().map(|tree| tree.len() - back).collect(),
+        }
     }
 
     /// The next key, and what each tree has there. A tree with the same key twice gives it twice: nothing is passed over.
-    pub(super) fn next(&mut self, entries: &mut Vec<Option<Entry>>) -> Option<Key<'_>> {
-        let Join { trees, at } = self;
+    pub(super) fn next(&mut self, entries: &mut Vec<Option<Entry>>) -> Option<Key<'t>> {
+        let Join { trees, at, end } = self;
         let head = |side: usize, at: &[usize]| {
-            let tree = &trees[side];
-            (at[side] < tree.len()).then(|| tree.key(at[side]))
+            let tree: &'t Tree = &trees[side];
+            (at[side] < end[side]).then(|| tree.key(at[side]))
         };
         let key = (0..trees.len()).filter_map(|side| head(side, at)).min()?;
         entries.clear();

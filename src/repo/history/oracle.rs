@@ -161,9 +161,12 @@ fn id_lines(out: &[u8]) -> Vec<Oid> {
         .collect()
 }
 
-/// What git says of one commit: path to mode and id in each parent and in the commit.
-fn raw_diff(world: &World, id: &Oid) -> Vec<(String, Vec<String>)> {
-    let (_, out) = world.git(&[
+type Diff = Vec<(String, Vec<String>)>;
+
+/// What git says of commits: path to mode and id in each parent and in the commit.
+fn raw_diffs(world: &World, commits: &[Oid]) -> HashMap<Oid, Diff> {
+    let input: String = commits.iter().map(|id| format!("{id}\n")).collect();
+    let args = [
         "diff-tree",
         "-r",
         "--root",
@@ -171,27 +174,36 @@ fn raw_diff(world: &World, id: &Oid) -> Vec<(String, Vec<String>)> {
         "--raw",
         "-z",
         "-c",
-        "--no-commit-id",
+        "--always",
         "--no-abbrev",
-        &id.to_string(),
-    ]);
-    let mut found = Vec::new();
+        "--stdin",
+    ];
+    let (_, out) = world.git_with(&args, input.as_bytes());
+    let mut diffs: HashMap<Oid, Diff> = HashMap::new();
+    let mut commit = None;
     let mut fields = out.split(|byte| *byte == 0);
     while let Some(field) = fields.next().filter(|field| !field.is_empty()) {
         let text = String::from_utf8(field.to_vec()).unwrap();
         let parents = text.bytes().take_while(|byte| *byte == b':').count();
+        if parents == 0 {
+            commit = Oid::from_hex(text.as_bytes()).ok();
+            diffs.entry(commit.unwrap()).or_default();
+            continue;
+        }
         let words: Vec<&str> = text[parents..].split(' ').collect();
         let path = String::from_utf8(fields.next().unwrap().to_vec()).unwrap();
         let sides = (0..=parents)
             .map(|at| format!("{} {}", words[at], words[parents + 1 + at]))
             .collect();
-        found.push((path, sides));
+        diffs.get_mut(&commit.unwrap()).unwrap().push((path, sides));
     }
-    found.sort();
-    found
+    for diff in diffs.values_mut() {
+        diff.sort();
+    }
+    diffs
 }
 
-fn our_diff(commit: &NewCommit) -> Vec<(String, Vec<String>)> {
+fn our_diff(commit: &NewCommit) -> Diff {
     let side = |entry: &Option<Entry>| match entry {
         None => format!("000000 {}", "0".repeat(40)),
         Some(entry) => {
@@ -270,11 +282,12 @@ fn check_ranges(numbers: &[u32], skewed: bool) {
         assert_eq!(history.moves[index], expected);
     }
     let seen = ids(&history);
+    let diffs = raw_diffs(&world, &seen);
     for (at, commit) in history.commits.iter().enumerate() {
         for parent in &commit.commit.parents {
             assert!(!seen[at..].contains(parent), "a child before its parent");
         }
-        assert_eq!(our_diff(commit), raw_diff(&world, &commit.commit.id));
+        assert_eq!(our_diff(commit), diffs[&commit.commit.id]);
         assert!(commit.tree_defects.is_empty(), "{:?}", commit.tree_defects);
     }
     // Everything sent belongs to the new values or is told.
@@ -318,7 +331,7 @@ fn blamed(world: &World, parents: &[Oid], tree: Oid) -> Vec<String> {
     let history = world.history(&[create], parents);
     assert_eq!(ids(&history), [merge]);
     let commit = &history.commits[0];
-    assert_eq!(our_diff(commit), raw_diff(world, &merge));
+    assert_eq!(our_diff(commit), raw_diffs(world, &[merge])[&merge]);
     told(&commit.changes)
         .into_iter()
         .filter(|(_, _, origin)| *origin != Origin::AutoMerge)

@@ -181,6 +181,13 @@ impl World {
 
     /// Runs git on the server with the quarantine in view. Exit status and output.
     pub(super) fn git(&self, args: &[&str]) -> (i32, Vec<u8>) {
+        self.git_with(args, b"")
+    }
+
+    /// As [`World::git`], with standard input.
+    pub(super) fn git_with(&self, args: &[&str], input: &[u8]) -> (i32, Vec<u8>) {
+        let stdin = self.dir.path().join("stdin");
+        std::fs::write(&stdin, input).unwrap();
         let output = Command::new("git")
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
@@ -193,6 +200,7 @@ impl World {
             .env("GIT_COMMITTER_EMAIL", "c@example.com")
             .current_dir(self.server())
             .args(args)
+            .stdin(std::fs::File::open(&stdin).unwrap())
             .output()
             .unwrap();
         let status = output.status.code().unwrap();

@@ -119,6 +119,11 @@ impl<'a> Iterator for RawEntries<'a> {
 }
 
 impl<'a> RawEntries<'a> {
+    /// How many bytes are still to be split.
+    pub(in crate::repo) fn rest(&self) -> usize {
+        self.data.len()
+    }
+
     fn split(&mut self) -> Option<RawEntry<'a>> {
         let mut raw: u32 = 0;
         let mut at = 0;
