@@ -202,6 +202,10 @@ fn weigh(finding: Finding, actor: Option<&identity::Actor>) -> Option<Judged> {
     let fixed = rule.is_none_or(|rule| rule.fixed);
     let (level, at) = match actor {
         Some(actor) if !fixed => {
+            // What was there before the push is told. A level for the whole check speaks of what a push
+            // adds; only a level for this very rule changes that.
+            let told = finding.rule.ends_with("/already-present");
+            let check = if told { &finding.rule } else { check };
             actor
                 .boundary
                 .level_or(check, &finding.rule, finding.confidence, default)

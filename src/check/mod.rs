@@ -12,6 +12,8 @@ mod unicode;
 
 use std::ops::Range;
 
+pub(crate) use secrets::masked;
+
 use crate::budget::Budget;
 use crate::finding::{Confidence, Evidence, Finding, Level, Part, RuleId};
 use crate::identity::Actor;

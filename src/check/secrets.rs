@@ -3,13 +3,47 @@
 use std::borrow::Cow;
 
 use super::{Check, Hit, Rule, Text};
-use crate::budget::{Budget, Exhausted};
+use crate::budget::{Bounds, Budget, Exhausted};
 use crate::finding::{Evidence, Level};
 use crate::redact::FingerprintKey;
 use crate::scan::{Scanner, UNSCANNED};
 
 /// The check.
 pub(super) struct Secrets;
+
+/// A name or sentence with every secret in it replaced, or `None` when there is none. Names of refs and paths,
+/// and details that quote the push, pass here before they are told or recorded. The replacement is made of
+/// letters, digits, `_` and `-`, so that a ref name stays one.
+pub(crate) fn masked(text: &[u8]) -> Option<Vec<u8>> {
+    // A budget of its own: a push whose time is up is told about like any other.
+    let budget = Budget::new(Bounds::default());
+    let Ok(outcome) = Scanner::builtin().scan(text, &budget) else {
+        // What cannot be looked into is not shown.
+        return Some(b"masked".to_vec());
+    };
+    let mut matches = outcome.matches;
+    if matches.is_empty() {
+        return None;
+    }
+    matches.sort_by_key(|found| found.bytes.start);
+    let mut shown = Vec::with_capacity(text.len());
+    let mut kept_to = 0;
+    for found in matches {
+        if found.bytes.start >= kept_to {
+            shown.extend_from_slice(&text[kept_to..found.bytes.start]);
+            let prefix = found
+                .prefix()
+                .filter(|_| found.via.is_empty())
+                .unwrap_or_default();
+            shown.extend_from_slice(
+                format!("{prefix}masked-{}-bytes", found.value().len()).as_bytes(),
+            );
+        }
+        kept_to = kept_to.max(found.bytes.end);
+    }
+    shown.extend_from_slice(&text[kept_to..]);
+    Some(shown)
+}
 
 const ALREADY_PRESENT: Rule = Rule {
     id: "secret/already-present",

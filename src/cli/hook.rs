@@ -214,10 +214,10 @@ fn post_receive(policy: Option<&Path>) -> Result<Exit, Refusal> {
     )
     .map_err(|error| not_recorded(&error))?;
     let ledger = Ledger::open(&path).map_err(|error| not_recorded(&error))?;
-    let landed: Vec<Moved> = push
-        .commands
+    // Masked like the names of a decision, so that the two can be compared and neither keeps a secret.
+    let landed: Vec<Moved> = gate::masked(gate::as_claimed(&push))
         .iter()
-        .map(|command| Moved::of(&command.name, command.claimed_old, command.new))
+        .map(|update| Moved::of(&update.command.name, update.stored, update.command.new))
         .collect();
     let decision = ledger
         .covering(&landed)

@@ -251,7 +251,12 @@ impl Pass<'_> {
             bytes,
         };
         for hit in self.hits(&text)? {
-            findings.push(finding(hit, place.clone(), bytes));
+            let mut found = finding(hit, place.clone(), bytes);
+            // A name has no lines.
+            if matches!(place.part, Part::Ref | Part::Path) {
+                found.place.span = None;
+            }
+            findings.push(found);
         }
         Ok(())
     }

@@ -4,12 +4,14 @@
 //! finished is [`Unjudged`] and refuses the push.
 
 mod content;
+mod mask;
 mod origin;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jiff::Timestamp;
 
+pub use mask::updates as masked;
 pub use origin::{as_claimed, resolve, trusted_tips};
 
 use crate::budget::Budget;
@@ -140,7 +142,8 @@ impl State {
         )
     }
 
-    fn decide(self, request: Request<'_>, actor: Option<identity::Actor>) -> Decision {
+    fn decide(mut self, mut request: Request<'_>, actor: Option<identity::Actor>) -> Decision {
+        mask::names(&mut request.updates, &mut self);
         let (verdict, mut findings, problem) =
             verdict::decide(self.findings, actor.as_ref(), &self.work, self.problem);
         let position = |commit: Option<Oid>| {
@@ -256,7 +259,7 @@ pub fn unjudged(push: &Push, policy: &Policy, problem: Unjudged, advisory: bool)
         host: push.host,
         errand: push.errand,
         repository: push.repository.clone(),
-        updates: as_claimed(push),
+        updates: mask::updates(as_claimed(push)),
         commits: Vec::new(),
         rewrite_base: None,
         allowed_refs: Vec::new(),

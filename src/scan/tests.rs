@@ -90,10 +90,7 @@ fn two_secrets_in_one_place_are_two() {
     let packed = gzip(text.as_bytes());
     let mut found = ids(&packed);
     found.sort_unstable();
-    assert_eq!(
-        found,
-        ["secret/github-pat", "secret/stripe-live-key"]
-    );
+    assert_eq!(found, ["secret/github-pat", "secret/stripe-live-key"]);
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {
