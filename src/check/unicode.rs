@@ -123,10 +123,11 @@ impl Check for HiddenUnicode {
             }
             return Ok(());
         }
-        // Only content can be binary; and a NUL byte does not make instructions of an agent so.
+        // Only content can be binary; and nothing makes instructions of an agent or source code so.
         if text.part == Part::Content
             && ground != Ground::Strict
-            && memchr::memchr(0, &text.bytes[..text.bytes.len().min(8 << 10)]).is_some()
+            && !is_source(text.path)
+            && is_binary(text.bytes)
         {
             return Ok(());
         }
@@ -259,6 +260,45 @@ impl Ground {
             Ground::Code
         }
     }
+}
+
+/// Endings of files that compilers and interpreters read: a NUL byte must not hide the rest of them.
+const SOURCE: &[&[u8]] = &[
+    b"c", b"h", b"cc", b"cpp", b"cxx", b"hpp", b"cs", b"go", b"rs", b"java", b"kt", b"scala",
+    b"swift", b"py", b"rb", b"php", b"pl", b"lua", b"js", b"mjs", b"cjs", b"jsx", b"tsx", b"vue",
+    b"sh", b"bash", b"zsh", b"ps1", b"sql", b"yml", b"yaml", b"toml", b"gradle", b"tf", b"nix",
+    b"sol", b"zig", b"ex", b"exs", b"erl", b"hs", b"ml", b"r", b"jl", b"dart",
+];
+
+fn is_source(path: Option<&[u8]>) -> bool {
+    let name = path
+        .and_then(|path| path.rsplit(|byte| *byte == b'/').next())
+        .unwrap_or(&[]);
+    let Some(dot) = memchr::memrchr(b'.', name) else {
+        return matches!(
+            name,
+            b"Makefile" | b"Dockerfile" | b"Jenkinsfile" | b"Vagrantfile"
+        );
+    };
+    SOURCE.contains(&name[dot + 1..].to_ascii_lowercase().as_slice())
+}
+
+/// A NUL byte in the first 8 KB, as git decides it; or bytes that are no text in any encoding.
+fn is_binary(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(8 << 10)];
+    if memchr::memchr(0, head).is_some() || head.starts_with(b"%PDF-") {
+        return true;
+    }
+    // The last letter may be cut off.
+    let is_utf8 = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none(),
+    };
+    let controls = head
+        .iter()
+        .filter(|byte| **byte < 0x20 && !matches!(**byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b))
+        .count();
+    !is_utf8 && controls > 0
 }
 
 /// Names hold no tab or line feed either.

@@ -26,7 +26,7 @@ enum Sub {
     },
     /// What one rule means, and what to do about a finding
     Show {
-        /// Such as secret/github-pat-classic
+        /// Such as secret/github-pat
         id: String,
     },
     /// Make samples of every secret format, and look for them in many surroundings

@@ -156,6 +156,16 @@ fn many_hits_are_bounded_and_none_is_lost() {
 #[test]
 fn binary_content_is_not_text() {
     assert!(hits(Part::Content, "a.png", b"\x89PNG\r\n\x1a\n\0\0\0\x1b").is_empty());
+    assert!(
+        hits(
+            Part::Content,
+            "a.pdf",
+            b"%PDF-1.5\n%\xe2\xe3\xcf\xd3\n\x08\x1b"
+        )
+        .is_empty()
+    );
+    assert!(hits(Part::Content, "a.dat", b"\x01\xfe\x02\xff").is_empty());
+    assert!(!hits(Part::Content, "a.py", b"x = 1 # \0\xe2\x80\xae").is_empty());
     assert!(!hits(Part::Content, "AGENTS.md", b"# Rules\n\0\x1b[8mhidden").is_empty());
     assert!(!hits(Part::Message, "", b"x\0y").is_empty());
 }

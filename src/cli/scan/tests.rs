@@ -49,14 +49,14 @@ fn every_format_names_the_place_and_never_the_secret() {
         );
         match format {
             "text" => assert!(
-                out.contains("x y.txt:2:7: error[secret/github-pat-classic]"),
+                out.contains("x y.txt:2:7: error[secret/github-pat]"),
                 "{out}"
             ),
             "jsonl" => {
                 let found: serde_json::Value = serde_json::from_str(out.trim()).unwrap();
                 assert_eq!(found["line"], 2);
                 assert_eq!(found["column"], 7);
-                assert_eq!(found["rule"], "secret/github-pat-classic");
+                assert_eq!(found["rule"], "secret/github-pat");
                 assert_eq!(found["confidence"], "certain");
                 assert_eq!(found["level"], "deny");
                 assert_eq!(found["bytes"], 40);
