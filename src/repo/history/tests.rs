@@ -406,3 +406,116 @@ fn a_rewind_of_a_trusted_ref_shows_what_is_lost_and_a_rebase_does_not() {
     // `b` was the branch's own; main never had it.
     assert!(history.net.is_empty(), "{:?}", history.net);
 }
+
+#[test]
+fn merges_are_compared_with_the_automatic_merge() {
+    let world = World::new();
+    let list = |ci: &str, a: &str| files(&[("ci/x", ci), ("a", a), ("b", "1")]);
+    let base = world.commit(false, &[], &list("1", "1\n2\n3\n"), 1);
+    let main = world.commit(false, &[base], &list("2", "1\n2\n3\n4\n"), 2);
+    let own = world.commit(false, &[base], &list("1", "0\n1\n2\n3\n"), 3);
+    let merged = "0\n1\n2\n3\n4\n";
+    let judged = |parents: &[Oid], files: Files| {
+        let merge = world.commit(true, parents, &files, 4);
+        let update = update("refs/heads/x", Some(own), Some(merge));
+        let history = world.history(&[update], &[main]);
+        assert_eq!(ids(&history), [merge]);
+        told(&history.commits[0].changes)
+    };
+    let auto = || ("a".to_owned(), vec![PathOp::Modify], Origin::AutoMerge);
+    // As git merges it: main's ci is main's doing; the merged lines are new content all the same.
+    assert_eq!(judged(&[own, main], list("2", merged)), [auto()]);
+    // Evil: what neither side has.
+    let mut evil = list("2", merged);
+    evil.insert("ci/y".into(), (0o100_644, b"evil".to_vec()));
+    assert_eq!(
+        judged(&[own, main], evil),
+        [auto(), ("ci/y".into(), vec![PathOp::Add], Origin::Merge)]
+    );
+    // Main's ci thrown away, whichever parent comes first.
+    for parents in [[own, main], [main, own]] {
+        assert_eq!(
+            judged(&parents, list("1", merged)),
+            [
+                auto(),
+                ("ci/x".into(), vec![PathOp::Modify], Origin::Discards)
+            ]
+        );
+    }
+    // A conflict has no automatic answer: whatever stands there was chosen.
+    let clash = world.commit(false, &[base], &list("3", "1\n2\n3\n"), 3);
+    for (ci, origin) in [
+        ("2", Origin::Discards),
+        ("3", Origin::Discards),
+        ("4", Origin::Merge),
+    ] {
+        let merge = world.commit(true, &[clash, main], &list(ci, "1\n2\n3\n4\n"), 5);
+        let update = update("refs/heads/y", Some(clash), Some(merge));
+        let history = world.history(&[update], &[main]);
+        assert_eq!(
+            told(&history.commits[0].changes),
+            [("ci/x".into(), vec![PathOp::Modify], origin)]
+        );
+    }
+    // Three parents at once.
+    let third = world.commit(
+        false,
+        &[base],
+        &files(&[("ci/x", "1"), ("a", "1\n2\n3\n"), ("b", "2")]),
+        3,
+    );
+    let mut all = list("2", merged);
+    all.insert("b".into(), (0o100_644, b"2".to_vec()));
+    let merge = world.commit(true, &[own, main, third], &all, 6);
+    let octopus = update("refs/heads/x", Some(own), Some(merge));
+    let history = world.history(&[octopus], &[main, third]);
+    assert_eq!(told(&history.commits[0].changes), [auto()]);
+}
+
+#[test]
+fn longer_ids_make_no_difference() {
+    let dir = tempfile::tempdir().unwrap();
+    let git = |args: &[&str], input: &str| {
+        let stdin = dir.path().join("stdin");
+        std::fs::write(&stdin, input).unwrap();
+        let output = std::process::Command::new("git")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .current_dir(dir.path())
+            .args(args)
+            .stdin(std::fs::File::open(&stdin).unwrap())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "git {args:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    git(&["init", "-q", "--bare", "--object-format=sha256", "."], "");
+    let commit = |mark: usize, from: &str, change: &str| {
+        format!(
+            "commit refs/heads/c{mark}\nmark :{mark}\ncommitter C <c@example.com> 1700000{mark:03} +0000\n\
+             data 1\nx\n{from}{change}\n"
+        )
+    };
+    let stream = commit(
+        1,
+        "",
+        "M 100644 inline d/a\ndata 2\n1\n\nM 100644 inline b\ndata 2\n1\n",
+    ) + &commit(2, "from :1\n", "M 100644 inline d/a\ndata 2\n2\n")
+        + &commit(3, "from :1\n", "M 100644 inline b\ndata 2\n2\n")
+        + &commit(4, "from :2\nmerge :3\n", "M 100644 inline b\ndata 2\n2\n");
+    git(&["fast-import", "--quiet"], &stream);
+    let id = |at: usize| {
+        let id = git(&["rev-parse", &format!("refs/heads/c{at}")], "");
+        assert_eq!(id.len(), 64);
+        Oid::from_hex(id.as_bytes()).unwrap()
+    };
+    let repo = Repo::open(crate::repo::Layout::discover(dir.path()).unwrap()).unwrap();
+    let update = update("refs/heads/x", Some(id(2)), Some(id(4)));
+    let trusted = [(name("refs/heads/c1"), id(1))];
+    let budget = Budget::new(Bounds::default());
+    let history = History::of(&repo, &[update], &trusted, &budget).unwrap();
+    assert_eq!(ids(&history), [id(3), id(4)]);
+    assert_eq!(history.moves, [RefOp::Update]);
+    assert_eq!(told(&history.commits[0].changes).len(), 1);
+    assert_eq!(told(&history.commits[1].changes), []);
+}
