@@ -8,6 +8,7 @@ mod explain;
 mod fold;
 mod keys;
 mod pattern;
+mod plain;
 mod presets;
 mod read;
 mod schema;

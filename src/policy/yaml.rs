@@ -8,7 +8,7 @@ use serde_saphyr::granit_parser as granit;
 use super::diagnostic::{At, Log, quoted};
 
 /// Most values in one file.
-const NODES_MAX: usize = 50_000;
+pub(super) const NODES_MAX: usize = 50_000;
 
 /// Deepest nesting. A policy needs 8.
 const DEPTH_MAX: usize = 32;
@@ -54,6 +54,11 @@ impl Value<'_> {
 
 /// Reads the one document of a text. `None`: a mistake was noted that leaves no tree.
 pub(super) fn read<'t>(text: &'t str, log: &mut Log<'t>) -> Option<Node<'t>> {
+    super::plain::read(text).or_else(|| read_any(text, log))
+}
+
+/// Reads all of YAML, and says what is wrong.
+fn read_any<'t>(text: &'t str, log: &mut Log<'t>) -> Option<Node<'t>> {
     let mut options = granit::options! {
         emit_unresolved_aliases: true,
         emit_anchor_events: true,
@@ -228,3 +233,6 @@ fn place(span: &granit::Span) -> At {
 fn number(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;
