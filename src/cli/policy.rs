@@ -9,9 +9,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::Exit;
+use crate::check;
 use crate::finding::{PathOp, RefOp};
 use crate::identity::{Actor, actor_at_any_time};
-use crate::policy::{self, Expect, Kind, Known, Policy, Reason};
+use crate::policy::{self, Expect, Kind, Policy, Reason};
 
 /// Arguments of `ringfence policy`.
 #[derive(Debug, clap::Args)]
@@ -95,7 +96,7 @@ type Stop = (String, Exit);
 /// Runs `ringfence policy`.
 pub(super) fn run(args: &PolicyArgs, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
     let done = match &args.command {
-        Sub::Check(file) => check(file, out),
+        Sub::Check(file) => examine(file, out),
         Sub::Show(args) => show(args, out),
         Sub::Explain(args) => explain(args, out),
         Sub::Test(file) => test(file, out),
@@ -126,18 +127,14 @@ impl File {
     }
 
     fn load(&self) -> Result<Policy, Stop> {
-        Policy::load(&self.find()?, &known()).map_err(|error| (error.to_string(), Exit::Usage))
+        Policy::load(&self.find()?, &check::known())
+            .map_err(|error| (error.to_string(), Exit::Usage))
     }
 }
 
-/// The names that `checks:` may use.
-fn known() -> Known<'static> {
-    Known::ANY
-}
-
-fn check(file: &File, out: &mut dyn Write) -> Result<Exit, Stop> {
+fn examine(file: &File, out: &mut dyn Write) -> Result<Exit, Stop> {
     let path = file.find()?;
-    let (policy, warnings) = Policy::load_examined(&path, &known(), jiff::Timestamp::now())
+    let (policy, warnings) = Policy::load_examined(&path, &check::known(), jiff::Timestamp::now())
         .map_err(|error| (error.to_string(), Exit::Usage))?;
     if !warnings.each().is_empty() {
         let _ = writeln!(out, "{warnings}");
