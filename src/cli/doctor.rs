@@ -17,7 +17,8 @@ use super::install::lines::{Lines, shown};
 use super::install::repositories::{Settings, git_version};
 use super::install::shim::{self, Found};
 use super::install::{git_dirs, is_executable};
-use crate::policy::{Known, Policy};
+use crate::check;
+use crate::policy::Policy;
 use crate::push::HostKind;
 
 /// Arguments of `ringfence doctor`.
@@ -406,8 +407,7 @@ fn check_binary(binary: &Path, lines: &mut Lines<'_>) {
 
 /// Loads the policy as the hook will. `None`: it cannot be used, and that was told.
 fn check_policy(file: &Path, lines: &mut Lines<'_>) -> Option<Policy> {
-    // Names of checks and rules are left to `policy check`.
-    match Policy::load(file, &Known::ANY) {
+    match Policy::load(file, &check::known()) {
         Ok(policy) => {
             check_rights(file, lines);
             Some(policy)

@@ -15,7 +15,8 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::path::{Path, PathBuf};
 
 use super::{Exit, doctor};
-use crate::policy::{Known, Policy};
+use crate::check;
+use crate::policy::Policy;
 use lines::{Lines, shown};
 use repositories::Settings;
 use shim::{Found, Hook};
@@ -284,8 +285,8 @@ impl Plan {
         }
         let policy = std::path::absolute(&args.policy)
             .map_err(|error| format!("{}: {error}", shown(&args.policy)))?;
-        // A hook with a policy that cannot be used refuses every push. Names of checks are left to `policy check`.
-        Policy::load(&policy, &Known::ANY).map_err(|error| error.to_string())?;
+        // A hook with a policy that cannot be used refuses every push.
+        Policy::load(&policy, &check::known()).map_err(|error| error.to_string())?;
         Ok(Plan {
             host: args.host,
             binary,
