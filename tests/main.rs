@@ -4,4 +4,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod cases;
+mod protocol;
+mod pushes;
+mod samples;
 mod tidy;
+mod transports;
+mod world;
