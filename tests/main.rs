@@ -4,9 +4,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod binary;
 mod cases;
+mod demo;
+mod faults;
 mod protocol;
 mod pushes;
+mod record;
 mod samples;
 mod tidy;
 mod transports;
