@@ -53,14 +53,10 @@ pub(crate) fn compile(rules: &Path, out: &Path) {
     }
     let mut code = String::from("pub(super) static PRESETS: &[Preset] = &[\n");
     for (name, file) in &files {
-        writeln!(
-            code,
-            "Preset {{ name: {name:?}, title: {:?}, usual: {:?}, globs: &[",
-            file.title, file.usual
-        )
-        .expect("a string takes all text");
         let anywhere = file.anywhere.iter().map(|entry| ("**/", entry));
         let root = file.root.iter().map(|entry| ("", entry));
+        let mut globs = Vec::new();
+        let mut rows = String::new();
         for (prefix, entry) in anywhere.chain(root) {
             let (glob, why, not) = match entry {
                 Entry::Plain(glob) => (glob, "", &[][..]),
@@ -73,18 +69,83 @@ pub(crate) fn compile(rules: &Path, out: &Path) {
                 .collect();
             for glob in expand(&format!("{prefix}{glob}")) {
                 check(name, &glob);
+                let folded = glob.to_ascii_lowercase();
                 writeln!(
-                    code,
-                    "Glob {{ written: {glob:?}, folded: {:?}, why: {why:?}, not: &{not:?} }},",
-                    glob.to_ascii_lowercase(),
+                    rows,
+                    "Glob {{ written: {glob:?}, folded: {folded:?}, why: {why:?}, not: &{not:?} }},",
                 )
                 .expect("a string takes all text");
+                globs.push(folded);
             }
         }
-        code.push_str("] },\n");
+        let index = Index::of(&globs);
+        writeln!(
+            code,
+            "Preset {{ name: {name:?}, title: {:?}, usual: {:?}, globs: &[\n{rows}], \
+             names: &{:?}, inside: &{:?}, rest: &{:?}, folder_names: &{:?}, folders: &{:?} }},",
+            file.title,
+            file.usual,
+            index.names.iter().collect::<Vec<_>>(),
+            index.inside.iter().collect::<Vec<_>>(),
+            index.rest,
+            index.folder_names.iter().collect::<Vec<_>>(),
+            index.folders.iter().collect::<Vec<_>>(),
+        )
+        .expect("a string takes all text");
     }
     code.push_str("];\n");
     std::fs::write(out.join("presets.rs"), code).expect("the build folder can be written");
+}
+
+/// Where to look for the glob that a path matches, so that few globs are tried.
+#[derive(Default)]
+struct Index {
+    /// `**/name`, by name.
+    names: BTreeMap<String, usize>,
+    /// `**/name/**`, by name.
+    inside: BTreeMap<String, usize>,
+    /// All others.
+    rest: Vec<usize>,
+    /// `**/name` that is a folder on the way of some glob, by name.
+    folder_names: BTreeMap<String, usize>,
+    /// All other folders on the way, as globs.
+    folders: BTreeMap<String, usize>,
+}
+
+impl Index {
+    fn of(globs: &[String]) -> Index {
+        let mut index = Index::default();
+        for (number, glob) in globs.iter().enumerate() {
+            let is_name = |name: &&str| !name.contains(['/', '*']);
+            let anywhere = glob.strip_prefix("**/");
+            if let Some(name) = anywhere.filter(is_name) {
+                index.names.entry(name.to_owned()).or_insert(number);
+            } else if let Some(name) = anywhere
+                .and_then(|rest| rest.strip_suffix("/**"))
+                .filter(is_name)
+            {
+                index.inside.entry(name.to_owned()).or_insert(number);
+            } else {
+                index.rest.push(number);
+            }
+            for (slash, _) in glob.match_indices('/') {
+                let folder = &glob[..slash];
+                if folder
+                    .rsplit('/')
+                    .next()
+                    .is_some_and(|last| last.trim_matches('*').is_empty())
+                {
+                    continue;
+                }
+                let (map, key) = match folder.strip_prefix("**/").filter(is_name) {
+                    Some(name) => (&mut index.folder_names, name),
+                    None => (&mut index.folders, folder),
+                };
+                map.entry(key.to_owned()).or_insert(number);
+            }
+        }
+        index
+    }
 }
 
 /// The data keeps to the part of the glob language that needs no parser: ASCII, `*`, `**`, braces.

@@ -1,5 +1,6 @@
 //! `boundaries:` from nodes to layers.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::Known;
@@ -53,8 +54,8 @@ impl<'t> Reader<'_, 't> {
     }
 
     fn boundary(&mut self, name: &str, at: At, node: &Node<'t>) -> Option<Layer> {
-        let what = format!("boundary `{}`", quoted(name));
-        let fields = read::fields(node, BOUNDARY, &what, at, self.log)?;
+        let what = format_args!("boundary `{}`", quoted(name));
+        let fields = read::fields(node, BOUNDARY, what, at, self.log)?;
         let refs = self.allows(
             name,
             &fields,
@@ -103,11 +104,11 @@ impl<'t> Reader<'_, 't> {
         T: Written,
     {
         let node = fields.get(list)?;
-        let items = read::list(node, &format!("`{list}`"), self.log)?;
-        let what = format!("an entry of `{list}`");
+        let items = read::list(node, format_args!("`{list}`"), self.log)?;
+        let what = format_args!("an entry of `{list}`");
         let mut entries = Vec::with_capacity(items.len());
         for item in items {
-            let Some(entry) = read::fields(item, table, &what, item.at, self.log) else {
+            let Some(entry) = read::fields(item, table, what, item.at, self.log) else {
                 continue;
             };
             let targets: Vec<T> = entry
@@ -172,11 +173,11 @@ impl<'t> Reader<'_, 't> {
         let Some(node) = fields.get(list) else {
             return Vec::new();
         };
-        let items = read::list(node, &format!("`{list}`"), self.log).unwrap_or_default();
-        let what = format!("an entry of `{list}`");
+        let items = read::list(node, format_args!("`{list}`"), self.log).unwrap_or_default();
+        let what = format_args!("an entry of `{list}`");
         let mut guards: Vec<Guard> = Vec::with_capacity(items.len());
         for item in items {
-            let Some(entry) = read::fields(item, GUARD, &what, item.at, self.log) else {
+            let Some(entry) = read::fields(item, GUARD, what, item.at, self.log) else {
                 continue;
             };
             let id = entry
@@ -262,10 +263,10 @@ impl<'t> Reader<'_, 't> {
             let Some(node) = entries.get(name) else {
                 continue;
             };
-            let what = format!("`{name}`");
+            let what = format_args!("`{name}`");
             let max = match name {
-                "file_bytes" => read::size(node, &what, self.log),
-                _ => read::count(node, &what, self.log),
+                "file_bytes" => read::size(node, what, self.log),
+                _ => read::count(node, what, self.log),
             };
             *slot = max.map(|max| Limit {
                 max,
@@ -323,9 +324,9 @@ impl<'t> Reader<'_, 't> {
     }
 
     fn levels(&mut self, name: &str, node: &Node<'t>) -> Option<Levels> {
-        let what = format!("`{}`", quoted(name));
+        let what = format_args!("`{}`", quoted(name));
         let Value::Map(entries) = &node.value else {
-            return level(node, &what, self.log).map(Levels::Plain);
+            return level(node, what, self.log).map(Levels::Plain);
         };
         let (mut certain, mut likely, mut possible) = (None, None, None);
         for (key, value) in entries {
@@ -340,7 +341,7 @@ impl<'t> Reader<'_, 't> {
                     continue;
                 }
             };
-            *slot = level(value, &what, self.log);
+            *slot = level(value, what, self.log);
         }
         Some(Levels::ByConfidence {
             certain,
@@ -350,7 +351,7 @@ impl<'t> Reader<'_, 't> {
     }
 }
 
-fn level(node: &Node<'_>, what: &str, log: &mut Log<'_>) -> Option<Level> {
+fn level(node: &Node<'_>, what: fmt::Arguments<'_>, log: &mut Log<'_>) -> Option<Level> {
     let index = read::choice(node, LEVELS, what, log)?;
     Some([Level::Off, Level::Warn, Level::Hold, Level::Deny][index])
 }

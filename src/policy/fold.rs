@@ -15,14 +15,20 @@ pub(super) struct Folded<'a> {
     pub(super) bytes: Cow<'a, [u8]>,
     /// Some component may be an 8.3 short name (`GITHUB~1`).
     pub(super) short_names: bool,
+    /// Folding changed nothing but the case of ASCII letters: what matches the exact bytes matches this too.
+    pub(super) is_simple: bool,
 }
 
 /// Folds a path.
 pub(super) fn path(raw: &[u8]) -> Folded<'_> {
-    if is_folded(raw) {
+    if let Some(has_capitals) = simple(raw) {
         return Folded {
-            bytes: Cow::Borrowed(raw),
+            bytes: match has_capitals {
+                true => Cow::Owned(raw.to_ascii_lowercase()),
+                false => Cow::Borrowed(raw),
+            },
             short_names: false,
+            is_simple: true,
         };
     }
     let mut folded = Vec::with_capacity(raw.len());
@@ -42,22 +48,28 @@ pub(super) fn path(raw: &[u8]) -> Folded<'_> {
     folded.pop();
     Folded {
         short_names: folded.contains(&b'~'),
+        is_simple: false,
         bytes: Cow::Owned(folded),
     }
 }
 
-/// Whether folding would change nothing. Most paths pass here, without an allocation.
-fn is_folded(path: &[u8]) -> bool {
+/// Whether folding would change nothing but the case of ASCII letters, and whether it would change that. Most
+/// paths pass here.
+fn simple(path: &[u8]) -> Option<bool> {
     let mut previous = b'/';
+    let mut has_capitals = false;
     for &byte in path {
         match byte {
             b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.' | b'@' | b'+' | b'=' | b',' => {}
-            b'/' if !matches!(previous, b'.' | b'/') => {}
-            _ => return false,
+            b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'$' | b'#' | b'!' | b'%' | b'&' => {}
+            b'A'..=b'Z' => has_capitals = true,
+            b' ' if previous != b'/' => {}
+            b'/' if !matches!(previous, b'.' | b' ' | b'/') => {}
+            _ => return None,
         }
         previous = byte;
     }
-    !matches!(previous, b'.' | b'/')
+    (!matches!(previous, b'.' | b' ' | b'/')).then_some(has_capitals)
 }
 
 /// Appends the folded form of a piece of a name. Bytes that are not UTF-8 stay as they are.

@@ -96,7 +96,7 @@ impl Pattern {
 
     /// [`Pattern::matches_folded`] with the folded form at hand.
     pub(super) fn matches_either(&self, name: &[u8], folded: &Folded<'_>) -> bool {
-        self.matches(name)
+        (!folded.is_simple && self.matches(name))
             || self
                 .folded()
                 .iter()
@@ -147,7 +147,7 @@ impl Pattern {
     pub(super) fn leads_through(&self, path: &[u8], folded: &Folded<'_>) -> bool {
         let exact = |folder: &[u8]| glob_matches(folder, path);
         let alike = |folder: &[u8]| folded_glob_matches(folder, folded);
-        self.exact.iter().any(|glob| leads_through(glob, &exact))
+        (!folded.is_simple && self.exact.iter().any(|glob| leads_through(glob, &exact)))
             || self.folded().iter().any(|glob| leads_through(glob, &alike))
     }
 
@@ -204,7 +204,11 @@ pub(super) fn leads_through(glob: &[u8], matches: &dyn Fn(&[u8]) -> bool) -> boo
 /// of the two lengths.
 fn walk(glob: &[u8], path: &[u8], same: &dyn Fn(&[u8], &[u8]) -> bool) -> bool {
     // Most patterns end in a name, and most paths in another one.
-    let last_of = |text: &[u8]| memchr::memrchr(b'/', text).map_or(0, |slash| slash + 1);
+    // Names are short: a plain loop is done before a vector search has begun.
+    let last_of = |text: &[u8]| {
+        let slash = text.iter().rposition(|byte| *byte == b'/');
+        slash.map_or(0, |slash| slash + 1)
+    };
     let tail = &glob[last_of(glob)..];
     if tail != b"**" && !same(tail, &path[last_of(path)..]) {
         return false;
@@ -253,7 +257,7 @@ fn walk(glob: &[u8], path: &[u8], same: &dyn Fn(&[u8], &[u8]) -> bool) -> bool {
 
 /// The first component and, if there is one, what follows its slash.
 fn cut(text: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match memchr::memchr(b'/', text) {
+    match text.iter().position(|byte| *byte == b'/') {
         Some(slash) => (&text[..slash], Some(&text[slash + 1..])),
         None => (text, None),
     }

@@ -17,9 +17,7 @@ const KEY_MAX_BYTES: usize = 512;
 
 /// Reads a whole text. `None`: it is not plain, or not right.
 pub(super) fn read(text: &str) -> Option<Node<'_>> {
-    let is_ascii = text.is_ascii();
-    let odd = |byte: u8| (byte < b' ' && byte != b'\n') || byte == 0x7F;
-    if text.bytes().any(odd) || (!is_ascii && text.chars().any(is_special)) {
+    if has_special(text.as_bytes()) {
         return None;
     }
     let mut reader = Reader {
@@ -28,7 +26,7 @@ pub(super) fn read(text: &str) -> Option<Node<'_>> {
         at: 0,
         line: 1,
         line_start: 0,
-        is_ascii,
+        next_wide: 0,
         nodes: 0,
     };
     reader.skip()?;
@@ -39,12 +37,20 @@ pub(super) fn read(text: &str) -> Option<Node<'_>> {
     (reader.at == reader.bytes.len()).then_some(root)
 }
 
-/// Characters that the full parser treats in ways of its own.
-fn is_special(c: char) -> bool {
-    matches!(
-        u32::from(c),
-        0x80..=0x9F | 0x2028 | 0x2029 | 0xFEFF | 0xFFFE | 0xFFFF
-    )
+/// Whether there is a character that the full parser treats in a way of its own.
+fn has_special(bytes: &[u8]) -> bool {
+    // Without an early end, so that many bytes are looked at together.
+    let control = bytes.iter().fold(false, |found, &byte| {
+        found | ((byte < b' ') & (byte != b'\n')) | (byte == 0x7F)
+    });
+    // C1 controls, line and paragraph separators, byte order marks and what is no character.
+    control
+        || memchr::memchr3_iter(0xC2, 0xE2, 0xEF, bytes).any(|at| match bytes[at..] {
+            [0xC2, second, ..] => second < 0xA0,
+            [0xE2, 0x80, third, ..] => matches!(third, 0xA8 | 0xA9),
+            [0xEF, 0xBB, 0xBF, ..] | [0xEF, 0xBF, 0xBE | 0xBF, ..] => true,
+            _ => false,
+        })
 }
 
 struct Reader<'t> {
@@ -53,7 +59,8 @@ struct Reader<'t> {
     at: usize,
     line: u32,
     line_start: usize,
-    is_ascii: bool,
+    /// The first byte that is not ASCII, at or behind the start of the line.
+    next_wide: usize,
     nodes: usize,
 }
 
@@ -81,9 +88,16 @@ impl<'t> Reader<'t> {
         self.at - self.line_start
     }
 
-    fn place(&self, start: usize, end: usize) -> At {
+    fn place(&mut self, start: usize, end: usize) -> At {
+        if self.next_wide < self.line_start {
+            self.next_wide = self.bytes[self.line_start..]
+                .iter()
+                .position(|byte| !byte.is_ascii())
+                .map_or(self.bytes.len(), |at| self.line_start + at);
+        }
+        let (line_start, is_ascii) = (self.line_start, self.next_wide >= end);
         let count = |from: usize, to: usize| {
-            let characters = if self.is_ascii {
+            let characters = if is_ascii {
                 to - from
             } else {
                 self.text
@@ -94,7 +108,7 @@ impl<'t> Reader<'t> {
         };
         At {
             line: self.line,
-            column: count(self.line_start, start) + 1,
+            column: count(line_start, start) + 1,
             width: count(start, end).max(1),
         }
     }

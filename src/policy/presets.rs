@@ -16,6 +16,11 @@ pub struct Preset {
     pub usual: &'static str,
     /// The globs.
     pub globs: &'static [Glob],
+    names: &'static [(&'static str, usize)],
+    inside: &'static [(&'static str, usize)],
+    rest: &'static [usize],
+    folder_names: &'static [(&'static str, usize)],
+    folders: &'static [(&'static str, usize)],
 }
 
 /// One glob of a preset, without braces.
@@ -53,10 +58,39 @@ impl Preset {
         })
     }
 
-    /// The first glob that matches the bytes or their folded form.
+    /// A glob that matches the bytes or their folded form.
     pub(super) fn find(&self, path: &[u8], folded: &Folded<'_>) -> Option<&'static Glob> {
+        if !folded.is_simple {
+            return self.find_slowly(path, folded);
+        }
+        let accepts = |glob: &&Glob| {
+            !glob
+                .not
+                .iter()
+                .any(|not| folded_glob_matches(not.as_bytes(), folded))
+        };
+        let mut folders = folded.bytes.split(|byte| *byte == b'/');
+        let name = folders.next_back().unwrap_or_default();
+        look_up(self.names, name)
+            .map(|number| &self.globs[number])
+            .filter(accepts)
+            .or_else(|| {
+                let number = folders.find_map(|folder| look_up(self.inside, folder))?;
+                Some(&self.globs[number]).filter(accepts)
+            })
+            .or_else(|| {
+                self.rest
+                    .iter()
+                    .map(|number| &self.globs[*number])
+                    .find(|glob| {
+                        folded_glob_matches(glob.folded.as_bytes(), folded) && accepts(glob)
+                    })
+            })
+    }
+
+    /// Every glob in turn, for paths that may match in other ways than by their lower-case form.
+    fn find_slowly(&self, path: &[u8], folded: &Folded<'_>) -> Option<&'static Glob> {
         self.globs.iter().find(|glob| {
-            // Every exact match is a folded one, but for bytes that folding joins with their neighbours.
             (folded_glob_matches(glob.folded.as_bytes(), folded)
                 || glob_matches(glob.written.as_bytes(), path))
                 && !glob
@@ -66,8 +100,18 @@ impl Preset {
         })
     }
 
-    /// The first glob whose folders lead through this path.
+    /// A glob whose folders lead through this path.
     pub(super) fn find_folder(&self, path: &[u8], folded: &Folded<'_>) -> Option<&'static Glob> {
+        if folded.is_simple {
+            let name = folded.bytes.rsplit(|byte| *byte == b'/').next();
+            let number = look_up(self.folder_names, name.unwrap_or_default()).or_else(|| {
+                self.folders
+                    .iter()
+                    .find(|(folder, _)| folded_glob_matches(folder.as_bytes(), folded))
+                    .map(|(_, number)| *number)
+            });
+            return number.map(|number| &self.globs[number]);
+        }
         self.globs.iter().find(|glob| {
             leads_through(glob.folded.as_bytes(), &|folder| {
                 folded_glob_matches(folder, folded)
@@ -75,5 +119,59 @@ impl Preset {
                 glob_matches(folder, path)
             })
         })
+    }
+}
+
+fn look_up(table: &[(&str, usize)], name: &[u8]) -> Option<usize> {
+    table
+        .binary_search_by(|(key, _)| key.as_bytes().cmp(name))
+        .ok()
+        .map(|at| table[at].1)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::fold;
+    use super::*;
+
+    /// Pieces of names that presets know, and others.
+    fn component() -> impl Strategy<Value = String> {
+        let pieces: Vec<String> = PRESETS
+            .iter()
+            .flat_map(|preset| preset.globs)
+            .flat_map(|glob| glob.written.split('/'))
+            .map(|piece| piece.replace('*', "x"))
+            .chain(["src", "a", "env", "x.rs"].map(str::to_owned))
+            .collect();
+        (prop::sample::select(pieces), any::<bool>()).prop_map(|(piece, loud)| match loud {
+            true => piece.to_uppercase(),
+            false => piece,
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_index_misses_nothing(path in proptest::collection::vec(component(), 1..4)) {
+            let path = path.join("/");
+            let folded = fold::path(path.as_bytes());
+            prop_assert!(folded.is_simple);
+            let odd = Folded { bytes: folded.bytes.clone(), short_names: false, is_simple: false };
+            for preset in PRESETS {
+                prop_assert_eq!(
+                    preset.find(path.as_bytes(), &folded).is_some(),
+                    preset.find_slowly(path.as_bytes(), &folded).is_some(),
+                    "@{} {}", preset.name, &path
+                );
+                prop_assert_eq!(
+                    preset.find_folder(path.as_bytes(), &folded).is_some(),
+                    preset.find_folder(path.as_bytes(), &odd).is_some(),
+                    "@{} {}", preset.name, &path
+                );
+            }
+        }
     }
 }

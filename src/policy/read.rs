@@ -1,5 +1,6 @@
 //! Nodes to plain values: the small readers that every section shares. Each notes its own mistakes.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use super::diagnostic::{At, Log, nearest, quoted};
@@ -47,7 +48,7 @@ impl<'n, 't> Fields<'n, 't> {
 pub(super) fn fields<'n, 't>(
     node: &'n Node<'t>,
     keys: &'static [Key],
-    what: &str,
+    what: impl Display + Copy,
     at: At,
     log: &mut Log<'t>,
 ) -> Option<Fields<'n, 't>> {
@@ -97,7 +98,11 @@ pub(super) fn names(keys: &'static [Key]) -> Vec<&'static str> {
 }
 
 /// Text that is not empty.
-pub(super) fn text<'n>(node: &'n Node<'_>, what: &str, log: &mut Log<'_>) -> Option<&'n str> {
+pub(super) fn text<'n>(
+    node: &'n Node<'_>,
+    what: impl Display + Copy,
+    log: &mut Log<'_>,
+) -> Option<&'n str> {
     match &node.value {
         Value::Scalar(text) if !text.is_empty() => Some(text),
         Value::Scalar(_) => {
@@ -117,7 +122,7 @@ pub(super) fn text<'n>(node: &'n Node<'_>, what: &str, log: &mut Log<'_>) -> Opt
 /// The items of a list.
 pub(super) fn list<'n, 't>(
     node: &'n Node<'t>,
-    what: &str,
+    what: impl Display + Copy,
     log: &mut Log<'_>,
 ) -> Option<&'n [Node<'t>]> {
     match &node.value {
@@ -136,7 +141,7 @@ pub(super) fn list<'n, 't>(
 /// The items of a list, or one value as a list of one.
 pub(super) fn one_or_more<'n, 't>(
     node: &'n Node<'t>,
-    what: &str,
+    what: impl Display + Copy,
     log: &mut Log<'_>,
 ) -> &'n [Node<'t>] {
     match &node.value {
@@ -163,7 +168,7 @@ pub(super) fn one_or_more<'n, 't>(
 pub(super) fn choice(
     node: &Node<'_>,
     words: &'static [&'static str],
-    what: &str,
+    what: impl Display + Copy,
     log: &mut Log<'_>,
 ) -> Option<usize> {
     let written = text(node, what, log)?;
@@ -179,7 +184,7 @@ pub(super) fn choice(
 }
 
 /// A whole number.
-pub(super) fn count(node: &Node<'_>, what: &str, log: &mut Log<'_>) -> Option<u64> {
+pub(super) fn count(node: &Node<'_>, what: impl Display + Copy, log: &mut Log<'_>) -> Option<u64> {
     let written = text(node, what, log)?;
     let number = digits(written);
     if number.is_none() {
@@ -201,7 +206,7 @@ fn digits(text: &str) -> Option<u64> {
 }
 
 /// A number of bytes.
-pub(super) fn size(node: &Node<'_>, what: &str, log: &mut Log<'_>) -> Option<u64> {
+pub(super) fn size(node: &Node<'_>, what: impl Display + Copy, log: &mut Log<'_>) -> Option<u64> {
     let written = text(node, what, log)?;
     let split = written
         .find(|c: char| !c.is_ascii_digit() && c != '_')
@@ -231,7 +236,11 @@ pub(super) fn size(node: &Node<'_>, what: &str, log: &mut Log<'_>) -> Option<u64
 }
 
 /// A length of time.
-pub(super) fn duration(node: &Node<'_>, what: &str, log: &mut Log<'_>) -> Option<Duration> {
+pub(super) fn duration(
+    node: &Node<'_>,
+    what: impl Display + Copy,
+    log: &mut Log<'_>,
+) -> Option<Duration> {
     let written = text(node, what, log)?;
     let split = written
         .find(|c: char| !c.is_ascii_digit())
@@ -258,7 +267,11 @@ pub(super) fn duration(node: &Node<'_>, what: &str, log: &mut Log<'_>) -> Option
 }
 
 /// A moment.
-pub(super) fn moment(node: &Node<'_>, what: &str, log: &mut Log<'_>) -> Option<jiff::Timestamp> {
+pub(super) fn moment(
+    node: &Node<'_>,
+    what: impl Display + Copy,
+    log: &mut Log<'_>,
+) -> Option<jiff::Timestamp> {
     let written = text(node, what, log)?;
     let moment = written.parse().ok();
     if moment.is_none() {
@@ -272,7 +285,11 @@ pub(super) fn moment(node: &Node<'_>, what: &str, log: &mut Log<'_>) -> Option<j
 }
 
 /// A glob. Matching is on bytes, so no YAML type but text will do.
-pub(super) fn pattern(node: &Node<'_>, what: &str, log: &mut Log<'_>) -> Option<Pattern> {
+pub(super) fn pattern(
+    node: &Node<'_>,
+    what: impl Display + Copy,
+    log: &mut Log<'_>,
+) -> Option<Pattern> {
     let written = text(node, what, log)?;
     match Pattern::new(written) {
         Ok(pattern) => Some(pattern),

@@ -1,6 +1,7 @@
 //! The sections of a server policy beside its boundaries.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,10 +96,10 @@ pub(super) fn budget<'t>(node: Option<&Node<'t>>, at: At, log: &mut Log<'t>) -> 
         let Some(node) = fields.get(name) else {
             continue;
         };
-        let what = format!("`{name}`");
+        let what = format_args!("`{name}`");
         let value = match name.ends_with("bytes") {
-            true => read::size(node, &what, log),
-            false => read::count(node, &what, log),
+            true => read::size(node, what, log),
+            false => read::count(node, what, log),
         };
         match value {
             Some(0) => {
@@ -213,8 +214,8 @@ fn identity<'t>(
     boundaries: &mut Boundaries<'_>,
     log: &mut Log<'t>,
 ) -> Option<Identity> {
-    let what = format!("identity `{}`", quoted(name));
-    let fields = read::fields(node, IDENTITY, &what, at, log)?;
+    let what = format_args!("identity `{}`", quoted(name));
+    let fields = read::fields(node, IDENTITY, what, at, log)?;
     let kind = fields
         .get("kind")
         .and_then(|node| read::choice(node, keys::KINDS, "`kind`", log))
@@ -229,7 +230,7 @@ fn identity<'t>(
         .get("owner")
         .and_then(|node| read::text(node, "`owner`", log))
         .map(str::to_owned);
-    let home = home(&fields, &what, boundaries, log);
+    let home = home(&fields, what, boundaries, log);
     let (from, until) = valid(&fields, log);
     let mut authors = Vec::new();
     if let Some(node) = fields.get("authors") {
@@ -270,7 +271,7 @@ fn identity<'t>(
 
 fn home<'t>(
     fields: &Fields<'_, 't>,
-    what: &str,
+    what: fmt::Arguments<'_>,
     boundaries: &mut Boundaries<'_>,
     log: &mut Log<'t>,
 ) -> Home {
@@ -368,8 +369,8 @@ fn traits<'t>(node: &Node<'t>, at: At, log: &mut Log<'t>) -> Traits {
         let Some(node) = fields.get(name) else {
             continue;
         };
-        for node in read::one_or_more(node, &format!("`{name}`"), log) {
-            let Some(value) = read::text(node, &format!("`{name}`"), log) else {
+        for node in read::one_or_more(node, format_args!("`{name}`"), log) {
+            let Some(value) = read::text(node, format_args!("`{name}`"), log) else {
                 continue;
             };
             if name == "ssh_key" && !value.starts_with("SHA256:") {
@@ -403,7 +404,7 @@ fn valid<'t>(fields: &Fields<'_, 't>, log: &mut Log<'t>) -> Moments {
     let mut moment = |name: &str| {
         entries
             .get(name)
-            .and_then(|node| read::moment(node, &format!("`{name}`"), log))
+            .and_then(|node| read::moment(node, format_args!("`{name}`"), log))
     };
     let (from, until) = (moment("from"), moment("until"));
     if let (Some(from), Some(until)) = (from, until)
