@@ -82,10 +82,11 @@ pub(crate) fn compile(rules: &Path, out: &Path) {
         writeln!(
             code,
             "Preset {{ name: {name:?}, title: {:?}, usual: {:?}, globs: &[\n{rows}], \
-             names: &{:?}, inside: &{:?}, rest: &{:?}, folder_names: &{:?}, folders: &{:?} }},",
+             names: &{:?}, tails: &{:?}, inside: &{:?}, rest: &{:?}, folder_names: &{:?}, folders: &{:?} }},",
             file.title,
             file.usual,
             index.names.iter().collect::<Vec<_>>(),
+            index.tails,
             index.inside.iter().collect::<Vec<_>>(),
             index.rest,
             index.folder_names.iter().collect::<Vec<_>>(),
@@ -102,6 +103,8 @@ pub(crate) fn compile(rules: &Path, out: &Path) {
 struct Index {
     /// `**/name`, by name.
     names: BTreeMap<String, usize>,
+    /// `**/na*me`: the glob of the name.
+    tails: Vec<(String, usize)>,
     /// `**/name/**`, by name.
     inside: BTreeMap<String, usize>,
     /// All others.
@@ -125,6 +128,10 @@ impl Index {
                 .filter(is_name)
             {
                 index.inside.entry(name.to_owned()).or_insert(number);
+            } else if let Some(name) =
+                anywhere.filter(|name| !name.contains('/') && !name.contains("**"))
+            {
+                index.tails.push((name.to_owned(), number));
             } else {
                 index.rest.push(number);
             }

@@ -173,6 +173,9 @@ impl Pattern {
 
 /// A glob that the build script checked and folded: presets.
 pub(super) fn folded_glob_matches(glob: &[u8], folded: &Folded<'_>) -> bool {
+    if !folded.short_names && starts_otherwise(glob, &folded.bytes) {
+        return false;
+    }
     walk(glob, &folded.bytes, &|component, name| {
         component_matches(component, name, true)
             || (folded.short_names
@@ -185,6 +188,9 @@ pub(super) fn folded_glob_matches(glob: &[u8], folded: &Folded<'_>) -> bool {
 
 /// Whether a checked glob without braces matches exactly these bytes.
 pub(super) fn glob_matches(glob: &[u8], name: &[u8]) -> bool {
+    if starts_otherwise(glob, name) {
+        return false;
+    }
     walk(glob, name, &|component, name| {
         component_matches(component, name, false)
     })
@@ -198,6 +204,14 @@ pub(super) fn leads_through(glob: &[u8], matches: &dyn Fn(&[u8]) -> bool) -> boo
         // Every folder leads through a `*`; only a name says that it is guarded.
         last.iter().any(|byte| !matches!(byte, b'*' | b'?')) && matches(folder)
     })
+}
+
+/// Whether the first byte alone says no.
+fn starts_otherwise(glob: &[u8], name: &[u8]) -> bool {
+    match glob.first() {
+        Some(b'*' | b'?' | b'[' | b'\\') | None => false,
+        literal => name.first() != literal,
+    }
 }
 
 /// Matches folder by folder. Only the last `**` is ever tried again, so the work is at most the product
@@ -264,7 +278,7 @@ fn cut(text: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 /// Matches one component. Only the last `*` is ever tried again.
-fn component_matches(glob: &[u8], name: &[u8], fold: bool) -> bool {
+pub(super) fn component_matches(glob: &[u8], name: &[u8], fold: bool) -> bool {
     let (mut at, mut here) = (0, 0);
     let mut again: Option<(usize, usize)> = None;
     loop {

@@ -1,7 +1,7 @@
 //! The presets: `@ci` and its like, data in `rules/presets/`, compiled by the build script.
 
 use super::fold::Folded;
-use super::pattern::{folded_glob_matches, glob_matches, leads_through};
+use super::pattern::{component_matches, folded_glob_matches, glob_matches, leads_through};
 
 include!(concat!(env!("OUT_DIR"), "/presets.rs"));
 
@@ -17,6 +17,7 @@ pub struct Preset {
     /// The globs.
     pub globs: &'static [Glob],
     names: &'static [(&'static str, usize)],
+    tails: &'static [(&'static str, usize)],
     inside: &'static [(&'static str, usize)],
     rest: &'static [usize],
     folder_names: &'static [(&'static str, usize)],
@@ -77,6 +78,13 @@ impl Preset {
             .or_else(|| {
                 let number = folders.find_map(|folder| look_up(self.inside, folder))?;
                 Some(&self.globs[number]).filter(accepts)
+            })
+            .or_else(|| {
+                self.tails
+                    .iter()
+                    .filter(|(tail, _)| component_matches(tail.as_bytes(), name, true))
+                    .map(|(_, number)| &self.globs[*number])
+                    .find(accepts)
             })
             .or_else(|| {
                 self.rest
