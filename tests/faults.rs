@@ -528,3 +528,43 @@ fn a_repository_of_another_user() {
         .push(&["main:main"])
         .expect_reject(&["ref/out-of-boundary"]);
 }
+
+/// git quotes such a path in the list of alternates, and the shim has to quote it for the shell.
+#[test]
+fn a_repository_with_an_odd_path() {
+    let world = World::new();
+    let builder = world.clone_for("builder");
+    let odd = world
+        .path("o:d\"d \\ $(touch owned) \u{e9}")
+        .join("site.git");
+    fs::create_dir(odd.parent().unwrap()).unwrap();
+    fs::rename(world.server(), &odd).unwrap();
+    fs::remove_file(odd.join("hooks/pre-receive")).unwrap();
+    let mut install = world.ringfence_command(&odd);
+    install.args([
+        "install",
+        "plain",
+        "--repo",
+        ".",
+        "--policy",
+        "ringfence/policy.yaml",
+    ]);
+    let output = install.output().unwrap();
+    assert!(output.status.success(), "{}", crate::world::both(&output));
+
+    builder.write("src/feature.rs", "pub fn feature() {}\n");
+    builder.commit("Feature");
+    let push = |refspec: &str| {
+        let mut command = world.git_command(builder.dir());
+        builder.dress(&mut command);
+        let output = command.arg("push").arg(&odd).arg(refspec).output().unwrap();
+        (output.status.success(), crate::world::both(&output))
+    };
+    let (accepted, said) = push(&format!("main:{MINE}"));
+    assert!(accepted, "{said}");
+    let (accepted, said) = push("main:main");
+    assert!(
+        !accepted && said.contains("error[ref/out-of-boundary]"),
+        "{said}"
+    );
+}

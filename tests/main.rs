@@ -8,6 +8,7 @@ mod binary;
 mod cases;
 mod demo;
 mod faults;
+mod prepush;
 mod protocol;
 mod pushes;
 mod record;

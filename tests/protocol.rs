@@ -356,6 +356,50 @@ fn a_wrong_old_value_refuses_the_push_as_what_it_is() {
 }
 
 #[test]
+fn a_delete_with_a_wrong_old_value_refuses_the_push() {
+    let world = World::new();
+    let porter = world.clone_for("porter");
+    let name = "refs/heads/agents/porter/x";
+    porter.push(&[format!("main:{name}")]).expect_accept();
+    let claimed = porter.commit("Never pushed");
+    let answer = push(
+        &porter,
+        "porter",
+        &Raw::default().command(&claimed, ZERO, name),
+    );
+    answer.pushed.expect_reject(&["ref/old-mismatch"]);
+    let answer = push(
+        &porter,
+        "porter",
+        &Raw::default().command(&world.id("main"), ZERO, name),
+    );
+    answer.pushed.expect_accept();
+}
+
+#[test]
+fn an_update_to_the_value_that_is_there_brings_nothing() {
+    let world = World::new();
+    let (builder, _) = one_commit(&world);
+    let name = format!("{MINE}/same");
+    builder.push(&[format!("main~1:{name}")]).expect_accept();
+    let main = world.id("main");
+    let answer = push(
+        &builder,
+        "builder",
+        &Raw::default().command(&main, &main, &name).send("main~1"),
+    );
+    answer.pushed.expect_accept();
+    let answer = push(
+        &builder,
+        "builder",
+        &Raw::default()
+            .command(&main, &main, "refs/heads/main")
+            .send("main~1"),
+    );
+    answer.pushed.expect_reject(&["ref/out-of-boundary"]);
+}
+
+#[test]
 fn a_push_option_with_a_newline_turns_nothing_on() {
     let world = World::new();
     let (builder, id) = one_commit(&world);

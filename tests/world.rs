@@ -553,7 +553,10 @@ impl Pushed {
             Verdict::Hold
         } else if headline("error: push not judged") {
             Verdict::Unjudged
-        } else if headline("error: ") {
+        } else if headline("error: push refused")
+            || headline("error: policy.yaml")
+            || headline("error: no policy")
+        {
             Verdict::Unusable
         } else {
             Verdict::Declined
