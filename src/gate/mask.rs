@@ -15,7 +15,7 @@ pub(super) fn names(updates: &mut [RefUpdate], state: &mut State) {
         mask_update(update);
     }
     for brief in &mut state.commits {
-        brief.refs.iter_mut().for_each(|name| mask_ref(name));
+        brief.refs.iter_mut().for_each(mask_ref);
     }
     for finding in &mut state.findings {
         let place = &mut finding.place;
@@ -37,7 +37,7 @@ pub(super) fn names(updates: &mut [RefUpdate], state: &mut State) {
 
 /// Masks the names of ref updates that were not judged.
 pub fn updates(mut updates: Vec<RefUpdate>) -> Vec<RefUpdate> {
-    updates.iter_mut().for_each(|update| mask_update(update));
+    updates.iter_mut().for_each(mask_update);
     updates
 }
 
