@@ -6,9 +6,9 @@ use bstr::BString;
 
 use crate::check::{Check, Facts, Rule};
 use crate::finding::{Finding, Level, Part, Place};
-use crate::policy::Limit;
+use crate::policy::{self, Limit};
 use crate::push::Oid;
-use crate::repo::{Added, Change, Entry, Kind as ObjectKind, Mode, Origin, RepoError};
+use crate::repo::{Change, Kind as ObjectKind, Mode, Origin, RepoError};
 
 /// See the module.
 pub(super) struct Limits;
@@ -69,23 +69,19 @@ impl Check for Limits {
 
     fn facts(&self, facts: &Facts<'_>, findings: &mut Vec<Finding>) -> Result<(), RepoError> {
         let limits = facts.actor.boundary.limits();
-        let mut over =
-            |rule: &'static str, title: &'static str, limit: Option<&Limit>, count: u64| {
-                if let Some(limit) = limit.filter(|limit| count > limit.max) {
-                    let mut found = Finding::new(rule, title, Place::new(Part::Ref));
-                    found.detail = Some(format!("{count}, at most {} may pass", limit.max));
-                    found.decided_by = Some(limit.at.clone());
-                    findings.push(found);
-                }
-            };
+        let mut judge = |rule, title, limit: Option<&Limit>, count: u64| {
+            if let Some(limit) = limit.filter(|limit| count > limit.max) {
+                findings.push(over(limit, rule, title, count));
+            }
+        };
         let commits = &facts.history.commits;
-        over(
+        judge(
             "limit/refs",
             "the push updates too many refs",
             limits.refs.as_ref(),
             facts.updates.len() as u64,
         );
-        over(
+        judge(
             "limit/commits",
             "the push brings too many commits",
             limits.commits.as_ref(),
@@ -94,20 +90,11 @@ impl Check for Limits {
         if limits.files.is_some() {
             let paths: HashSet<&BString> =
                 own_changes(facts).map(|(_, change)| &change.path).collect();
-            over(
+            judge(
                 "limit/files",
                 "the push changes too many files",
                 limits.files.as_ref(),
                 paths.len() as u64,
-            );
-        }
-        if let Some(limit) = &limits.added_lines {
-            let count = count_added_lines(facts, limit.max)?;
-            over(
-                "limit/added-lines",
-                "the push adds too many lines",
-                Some(limit),
-                count,
             );
         }
         if let Some(limit) = &limits.file_bytes {
@@ -131,79 +118,25 @@ fn own_changes<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = (Option<Oid>, &
         .filter(|(_, change)| change.origin != Origin::AutoMerge)
 }
 
-/// Lines added, exact when they exceed `max`; below it an upper bound may be returned. A file cannot add
-/// more lines than it has, so most pushes are settled without a diff.
-fn count_added_lines(facts: &Facts<'_>, max: u64) -> Result<u64, RepoError> {
-    let changes: Vec<&Change> = own_changes(facts)
-        .map(|(_, change)| change)
-        .filter(|change| change.new.is_some_and(|entry| is_file(entry.mode)))
-        .collect();
-    let mut upper_bound = 0_u64;
-    for change in &changes {
-        // One byte a line is the densest a file can be.
-        upper_bound = upper_bound.saturating_add(size_of_new(facts, change)?);
-    }
-    if upper_bound <= max {
-        return Ok(upper_bound);
-    }
-    let mut new = Vec::new();
-    let mut old = Vec::new();
-    upper_bound = 0;
-    for change in &changes {
-        let text = load(facts, change.new, &mut new)?;
-        if !is_binary(text) {
-            upper_bound += memchr::memchr_iter(b'\n', text).count() as u64 + 1;
-        }
-    }
-    if upper_bound <= max {
-        return Ok(upper_bound);
-    }
-    let mut total = 0_u64;
-    for change in changes {
-        // Against the parent that leaves least: what a merge took over from one side it does not add.
-        let text = load(facts, change.new, &mut new)?;
-        if is_binary(text) {
-            continue;
-        }
-        let mut least = Added::between(b"", text).lines;
-        for parent in &change.old {
-            let before = load(facts, *parent, &mut old)?;
-            least = least.min(Added::between(before, text).lines);
-        }
-        total = total.saturating_add(least);
-        if total > max {
-            break;
-        }
-    }
-    Ok(total)
+/// The one limit that needs the content: the gate counts lines while it has the files at hand.
+pub(crate) fn too_many_lines(limits: &policy::Limits, count: u64) -> Option<Finding> {
+    let limit = limits
+        .added_lines
+        .as_ref()
+        .filter(|limit| count > limit.max)?;
+    Some(over(
+        limit,
+        "limit/added-lines",
+        "the push adds too many lines",
+        count,
+    ))
 }
 
-/// The content of a file at one side of a change; empty when there is no file on that side. A file above
-/// the bound for one blob counts as one line: the gate refuses it by `limit/unscanned`.
-fn load<'b>(
-    facts: &Facts<'_>,
-    entry: Option<Entry>,
-    buffer: &'b mut Vec<u8>,
-) -> Result<&'b [u8], RepoError> {
-    let Some(entry) = entry.filter(|entry| is_file(entry.mode)) else {
-        return Ok(b"");
-    };
-    match facts.reader.header(&entry.id)? {
-        Some((ObjectKind::Blob, size)) if size > facts.budget.bounds().blob_bytes => {
-            return Ok(b"\n");
-        }
-        Some((ObjectKind::Blob, _)) => {}
-        _ => return Err(RepoError::Missing(entry.id)),
-    }
-    match facts.reader.find(&entry.id, buffer, facts.budget)? {
-        Some(object) => Ok(object.data),
-        None => Err(RepoError::Missing(entry.id)),
-    }
-}
-
-/// A file without lines, as git counts them (`git diff --numstat`): a NUL byte among the first 8,000.
-fn is_binary(text: &[u8]) -> bool {
-    memchr::memchr(0, &text[..text.len().min(8_000)]).is_some()
+fn over(limit: &Limit, rule: &'static str, title: &'static str, count: u64) -> Finding {
+    let mut found = Finding::new(rule, title, Place::new(Part::Ref));
+    found.detail = Some(format!("{count}, at most {} may pass", limit.max));
+    found.decided_by = Some(limit.at.clone());
+    found
 }
 
 fn is_file(mode: Mode) -> bool {

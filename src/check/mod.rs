@@ -12,6 +12,7 @@ mod unicode;
 
 use std::ops::Range;
 
+pub(crate) use limits::too_many_lines;
 pub(crate) use secrets::masked;
 
 use crate::budget::Budget;

@@ -5,13 +5,16 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bstr::{BStr, BString, ByteSlice as _};
-use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+use rayon::iter::ParallelIterator as _;
+use rayon::slice::ParallelSlice as _;
 
-use crate::check::{CHECKS, Check, Hit, Text};
+use crate::check::{self, CHECKS, Check, Hit, Text};
 use crate::finding::{Finding, Part, Place, Span};
 use crate::gate::Request;
+use crate::gate::before::{self, Before, Blobs};
+use crate::identity::Actor;
 use crate::push::{Oid, RefName};
-use crate::repo::{Added, Change, Entry, History, Kind as ObjectKind, Mode, Reader, RepoError};
+use crate::repo::{Change, Entry, History, Kind as ObjectKind, Mode, Reader, RepoError};
 use crate::verdict::{Unjudged, Work};
 
 /// From this many texts on, threads pay for their start.
@@ -21,23 +24,24 @@ const PARALLEL_FROM_TEXTS: usize = 64;
 const HITS_MAX: usize = 1_000;
 
 /// A blob at a path, with every place where the push puts it there.
-struct Job<'a> {
+pub(super) struct Job<'a> {
     blob: Oid,
     path: &'a BStr,
     part: Part,
-    places: Vec<Occurrence<'a>>,
+    pub(super) places: Vec<Occurrence<'a>>,
 }
 
 /// One commit (or one ref update as a whole) that puts the blob at the path.
-struct Occurrence<'a> {
+pub(super) struct Occurrence<'a> {
     commit: Option<Oid>,
     ref_name: Option<&'a RefName>,
-    change: Option<&'a Change>,
+    pub(super) change: Option<&'a Change>,
 }
 
 /// Runs the content checks over everything that the push brings.
 pub(super) fn judge(
     request: &Request<'_>,
+    actor: &Actor,
     history: &History,
     reader: &Reader<'_>,
     work: &mut Work,
@@ -51,27 +55,36 @@ pub(super) fn judge(
             .copied()
             .filter(|check| check.reads_content())
             .collect(),
+        count_lines: actor.boundary.limits().added_lines.is_some(),
     };
     work.commits.0 = history.commits.len() as u64;
     work.texts.0 += jobs.len() as u64;
     pass.names(history, &jobs, findings)?;
     work.commits.1 += pass.messages(history, findings)?;
     let results: Vec<Result<Judged, Unjudged>> = if jobs.len() < PARALLEL_FROM_TEXTS {
-        jobs.iter().map(|job| pass.blob(reader, job)).collect()
+        let mut blobs = Blobs::new(reader);
+        jobs.iter().map(|job| pass.blob(&mut blobs, job)).collect()
     } else {
-        jobs.par_iter()
-            .map_init(
-                || request.repo.reader(),
-                |reader, job| pass.blob(reader, job),
-            )
-            .collect()
+        let runs = jobs.par_chunks(jobs.len().div_ceil(rayon::current_num_threads()));
+        let run = |jobs: &[Job<'_>]| {
+            // Neighbours in the history have their earlier versions in common: one run, one cache.
+            let reader = request.repo.reader();
+            let mut blobs = Blobs::new(&reader);
+            jobs.iter()
+                .map(|job| pass.blob(&mut blobs, job))
+                .collect::<Vec<_>>()
+        };
+        runs.flat_map_iter(run).collect()
     };
+    let mut lines = 0_u64;
     for result in results {
         let judged = result?;
         findings.extend(judged.findings);
+        lines = lines.saturating_add(judged.lines);
         work.bytes += judged.bytes;
         work.texts.1 += 1;
     }
+    findings.extend(check::too_many_lines(actor.boundary.limits(), lines));
     Ok(())
 }
 
@@ -79,6 +92,8 @@ pub(super) fn judge(
 struct Judged {
     findings: Vec<Finding>,
     bytes: u64,
+    /// Lines that it adds, when the boundary limits them.
+    lines: u64,
 }
 
 /// The distinct (blob, path) pairs of the push, in the order of the history.
@@ -156,6 +171,7 @@ impl<'a> Jobs<'a> {
 struct Pass<'a> {
     request: &'a Request<'a>,
     checks: Vec<&'static dyn Check>,
+    count_lines: bool,
 }
 
 impl Pass<'_> {
@@ -286,13 +302,14 @@ impl Pass<'_> {
         Ok(all)
     }
 
-    fn blob(&self, reader: &Reader<'_>, job: &Job<'_>) -> Result<Judged, Unjudged> {
+    fn blob(&self, blobs: &mut Blobs<'_>, job: &Job<'_>) -> Result<Judged, Unjudged> {
         let budget = self.request.budget;
         let mut judged = Judged {
             findings: Vec::new(),
             bytes: 0,
+            lines: 0,
         };
-        let size = match reader.header(&job.blob)? {
+        let size = match blobs.reader.header(&job.blob)? {
             Some((ObjectKind::Blob, size)) => size,
             Some((kind, _)) => {
                 let why = format!("a tree names {} as a file, but it is a {kind:?}", job.blob);
@@ -312,22 +329,27 @@ impl Pass<'_> {
             }
             return Ok(judged);
         }
-        let mut buffer = Vec::new();
-        let object = reader.find(&job.blob, &mut buffer, budget)?;
-        let bytes = object.ok_or(RepoError::Missing(job.blob))?.data;
-        judged.bytes = bytes.len() as u64;
-        let hits = self.hits(&Text {
+        let bytes = blobs.load(&job.blob, budget)?;
+        let window = before::window(blobs, job, &bytes, budget)?;
+        judged.bytes = window.len() as u64;
+        let mut hits = self.hits(&Text {
             part: job.part,
             path: Some(job.path),
-            bytes,
+            bytes: &bytes[window.clone()],
         })?;
+        for hit in &mut hits {
+            hit.bytes = hit.bytes.start + window.start..hit.bytes.end + window.start;
+        }
+        if self.count_lines {
+            judged.lines = before::lines(blobs, job, &bytes, budget)?;
+        }
         if hits.is_empty() {
             return Ok(judged);
         }
         for occurrence in &job.places {
-            let before = Before::of(reader, occurrence.change, bytes, self.request)?;
+            let before = Before::of(blobs, occurrence.change, &bytes, budget)?;
             for hit in &hits {
-                let mut found = finding(hit.clone(), occurrence.place(job), bytes);
+                let mut found = finding(hit.clone(), occurrence.place(job), &bytes);
                 if hit.rule != "limit/unscanned" && before.held(&hit.bytes) {
                     let family = hit.rule.split('/').next().unwrap_or_default();
                     found.rule = format!("{family}/already-present").into();
@@ -347,57 +369,6 @@ impl Occurrence<'_> {
         place.ref_name = self.ref_name.cloned();
         place.path = Some(BString::from(job.path.as_bytes()));
         place
-    }
-}
-
-/// What stood at the path before.
-enum Before {
-    /// Nothing: all of it is added.
-    Nothing,
-    /// The same blob stood at another path and was moved.
-    Moved,
-    /// Other versions, one a parent: these lines are added to each.
-    Versions(Vec<Added>),
-}
-
-impl Before {
-    fn of(
-        reader: &Reader<'_>,
-        change: Option<&Change>,
-        new: &[u8],
-        request: &Request<'_>,
-    ) -> Result<Self, Unjudged> {
-        let Some(change) = change else {
-            return Ok(Before::Nothing);
-        };
-        if change.moved_from.is_some() {
-            return Ok(Before::Moved);
-        }
-        let mut versions = Vec::new();
-        for entry in change.old.iter().flatten() {
-            if !matches!(entry.mode, Mode::Blob | Mode::Executable | Mode::Symlink) {
-                continue;
-            }
-            let mut buffer = Vec::new();
-            let object = reader.find(&entry.id, &mut buffer, request.budget)?;
-            let old = object.ok_or(RepoError::Missing(entry.id))?.data;
-            versions.push(Added::between(old, new));
-        }
-        Ok(if versions.is_empty() {
-            Before::Nothing
-        } else {
-            Before::Versions(versions)
-        })
-    }
-
-    /// Whether these bytes were there before. In a merge it is enough that one parent had them: the
-    /// parent's own commit was judged, or is trusted.
-    fn held(&self, bytes: &Range<usize>) -> bool {
-        match self {
-            Before::Nothing => false,
-            Before::Moved => true,
-            Before::Versions(versions) => versions.iter().any(|added| !added.touches(bytes)),
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! history -> changes -> checks -> findings -> verdict. Every way out is a [`Decision`]; what could not be
 //! finished is [`Unjudged`] and refuses the push.
 
+mod before;
 mod content;
 mod mask;
 mod origin;
@@ -135,6 +136,7 @@ impl State {
         }
         content::judge(
             request,
+            actor,
             &history,
             &reader,
             &mut self.work,

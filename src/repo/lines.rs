@@ -17,12 +17,15 @@ pub struct Added {
 impl Added {
     /// Compares two versions line by line.
     pub fn between(old: &[u8], new: &[u8]) -> Self {
+        // Most edits leave most of a file alone, and comparing bytes is far cheaper than hashing lines.
+        let (old_middle, new_middle) = differing(old, new);
+        let offset = new_middle.start;
         let mut input = InternedInput::default();
-        input.update_before(byte_lines(old));
-        input.update_after(byte_lines(new));
+        input.update_before(byte_lines(&old[old_middle]));
+        input.update_after(byte_lines(&new[new_middle]));
         let diff = Diff::compute(Algorithm::Histogram, &input);
         let mut starts = Vec::with_capacity(input.after.len() + 1);
-        let mut start = 0;
+        let mut start = offset;
         for token in &input.after {
             starts.push(start);
             start += input.interner[*token].len();
@@ -51,6 +54,48 @@ impl Added {
     }
 }
 
+/// The whole lines between the lines that both versions start with and those that both end with, in the old and
+/// in the new version.
+pub fn differing(old: &[u8], new: &[u8]) -> (Range<usize>, Range<usize>) {
+    let same = common_prefix(old, new);
+    let start = memchr::memrchr(b'\n', &new[..same]).map_or(0, |newline| newline + 1);
+    let (old_rest, new_rest) = (&old[start..], &new[start..]);
+    let same = common_suffix(old_rest, new_rest);
+    // A line that only ends alike differs: the tail starts behind the first line end that is common.
+    let tail = memchr::memchr(b'\n', &new_rest[new_rest.len() - same..])
+        .map_or(0, |newline| same - newline - 1);
+    (start..old.len() - tail, start..new.len() - tail)
+}
+
+/// How many bytes both start with. Blocks first: comparing slices runs at memory speed.
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    let blocks = a
+        .chunks_exact(BLOCK)
+        .zip(b.chunks_exact(BLOCK))
+        .take_while(|(a, b)| a == b)
+        .count();
+    let (a, b) = (&a[blocks * BLOCK..], &b[blocks * BLOCK..]);
+    blocks * BLOCK + a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+/// How many bytes both end with.
+fn common_suffix(a: &[u8], b: &[u8]) -> usize {
+    let blocks = a
+        .rchunks_exact(BLOCK)
+        .zip(b.rchunks_exact(BLOCK))
+        .take_while(|(a, b)| a == b)
+        .count();
+    let (a, b) = (
+        &a[..a.len() - blocks * BLOCK],
+        &b[..b.len() - blocks * BLOCK],
+    );
+    let rest = a.iter().rev().zip(b.iter().rev());
+    blocks * BLOCK + rest.take_while(|(a, b)| a == b).count()
+}
+
+/// Bytes that are compared at once.
+const BLOCK: usize = 256;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +119,24 @@ mod tests {
         assert!(Added::between(b"", b"a\nb").touches(&(2..3)));
         assert_eq!(Added::between(b"", b"a\nb").lines, 2);
         assert_eq!(Added::between(b"a", b"").lines, 0);
+    }
+
+    #[test]
+    fn what_differs_is_found_in_whole_lines_wherever_it_is() {
+        let lines: Vec<String> = (0..200).map(|number| format!("line {number}\n")).collect();
+        let old = lines.concat();
+        for at in 0..200 {
+            let mut edited = lines.clone();
+            edited[at] = "other\n".to_owned();
+            let new = edited.concat();
+            let (in_old, in_new) = differing(old.as_bytes(), new.as_bytes());
+            assert_eq!(&old[in_old], lines[at]);
+            assert_eq!(&new[in_new], "other\n");
+            edited.remove(at);
+            let shorter = edited.concat();
+            let (in_old, in_new) = differing(old.as_bytes(), shorter.as_bytes());
+            assert!(old[in_old].contains(&lines[at]));
+            assert!(in_new.len() <= lines[at].len());
+        }
     }
 }

@@ -28,7 +28,7 @@ use std::ffi::OsString;
 pub use changes::{Change, Entry, Origin};
 pub use history::{History, NewCommit, NewContent, NewTag};
 pub use layout::{Layout, RefStorage};
-pub use lines::Added;
+pub use lines::{Added, differing};
 pub use objects::{Kind, Object, Reader};
 pub use parse::{Commit, Defect, Mode, Signature, Tag, TreeEntry};
 pub use refs::Resolved;

@@ -1,0 +1,243 @@
+//! What stood at a path before: which bytes of a text a push adds, and which it only carries along.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::rc::Rc;
+
+use crate::budget::Budget;
+use crate::gate::content::Job;
+use crate::push::Oid;
+use crate::repo::{Added, Change, Mode, Origin, Reader, RepoError, differing};
+
+/// From this size on, in bytes, only the surroundings of a change are looked into.
+const WINDOW_FROM_BYTES: usize = 16 << 10;
+
+/// What is looked into on each side of a change, in bytes: more than the longest rule spans.
+const MARGIN_BYTES: usize = 4 << 10;
+
+/// A line of this many bytes without a blank may be part of an encoded block.
+const DENSE_LINE_BYTES: usize = 20;
+
+/// Loaded blobs that are kept, in bytes: the next commit's old version is this one's new version.
+const KEPT_BYTES: usize = 8 << 20;
+
+/// Blobs by id, the latest kept.
+pub(super) struct Blobs<'r> {
+    pub(super) reader: &'r Reader<'r>,
+    recent: VecDeque<(Oid, Rc<[u8]>)>,
+    kept_bytes: usize,
+}
+
+impl<'r> Blobs<'r> {
+    pub(super) fn new(reader: &'r Reader<'r>) -> Self {
+        Blobs {
+            reader,
+            recent: VecDeque::new(),
+            kept_bytes: 0,
+        }
+    }
+
+    pub(super) fn load(&mut self, id: &Oid, budget: &Budget) -> Result<Rc<[u8]>, RepoError> {
+        if let Some((_, bytes)) = self.recent.iter().rev().find(|(kept, _)| kept == id) {
+            return Ok(bytes.clone());
+        }
+        let mut buffer = Vec::new();
+        let object = self.reader.find(id, &mut buffer, budget)?;
+        let bytes: Rc<[u8]> = object.ok_or(RepoError::Missing(*id))?.data.into();
+        self.kept_bytes += bytes.len();
+        self.recent.push_back((*id, bytes.clone()));
+        while self.kept_bytes > KEPT_BYTES && self.recent.len() > 1 {
+            if let Some((_, dropped)) = self.recent.pop_front() {
+                self.kept_bytes -= dropped.len();
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// The earlier versions of a change, one a parent that had a file or a link there. One that is too large
+    /// to be read is left out: then everything counts as added.
+    fn old(&mut self, change: &Change, budget: &Budget) -> Result<Vec<Rc<[u8]>>, RepoError> {
+        let mut versions = Vec::new();
+        for entry in change.old.iter().flatten() {
+            if !matches!(entry.mode, Mode::Blob | Mode::Executable | Mode::Symlink) {
+                continue;
+            }
+            match self.reader.header(&entry.id)? {
+                Some((_, size)) if size > budget.bounds().blob_bytes => {}
+                Some(_) => versions.push(self.load(&entry.id, budget)?),
+                None => return Err(RepoError::Missing(entry.id)),
+            }
+        }
+        Ok(versions)
+    }
+}
+
+/// The bytes of a new version that have to be looked into: all of a small file, and of a large one that has
+/// one earlier version, what changed and its surroundings. What lies further away was looked into when it
+/// came, or is trusted.
+///
+/// An encoded block is taken whole or not at all, because a change at its start can give its end another
+/// meaning; a file with NUL bytes is taken whole for the same reason.
+pub(super) fn window(
+    blobs: &mut Blobs<'_>,
+    job: &Job<'_>,
+    new: &[u8],
+    budget: &Budget,
+) -> Result<Range<usize>, RepoError> {
+    let whole = 0..new.len();
+    let [place] = job.places.as_slice() else {
+        return Ok(whole);
+    };
+    let Some(change) = place.change.filter(|_| new.len() >= WINDOW_FROM_BYTES) else {
+        return Ok(whole);
+    };
+    let versions = blobs.old(change, budget)?;
+    let ([old], false) = (versions.as_slice(), change.old.len() > 1) else {
+        return Ok(whole);
+    };
+    let has_nul = |text: &[u8]| memchr::memchr(0, text).is_some();
+    if has_nul(new) || has_nul(old) {
+        return Ok(whole);
+    }
+    let (_, changed) = differing(old, new);
+    let start = back_over_dense(new, changed.start).saturating_sub(MARGIN_BYTES);
+    let end = (on_over_dense(new, changed.end) + MARGIN_BYTES).min(new.len());
+    Ok(back_over_dense(new, start)..on_over_dense(new, end))
+}
+
+/// The start of the line at `at`, or of the encoded block that ends there.
+fn back_over_dense(text: &[u8], mut at: usize) -> usize {
+    loop {
+        let start = memchr::memrchr(b'\n', &text[..at]).map_or(0, |newline| newline + 1);
+        if start == 0 || !(start == at || is_dense(&text[start..at])) {
+            return start;
+        }
+        // Look at the line before this one.
+        let before = memchr::memrchr(b'\n', &text[..start - 1]).map_or(0, |newline| newline + 1);
+        if !is_dense(&text[before..start - 1]) {
+            return start;
+        }
+        at = before;
+    }
+}
+
+/// The end of the line at `at`, or of the encoded block that starts there.
+fn on_over_dense(text: &[u8], mut at: usize) -> usize {
+    loop {
+        let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |newline| at + newline + 1);
+        if end == text.len() {
+            return end;
+        }
+        let after = memchr::memchr(b'\n', &text[end..]).map_or(text.len(), |newline| end + newline);
+        if !is_dense(&text[end..after]) {
+            return end;
+        }
+        at = after;
+    }
+}
+
+fn is_dense(line: &[u8]) -> bool {
+    line.len() >= DENSE_LINE_BYTES
+        && !line
+            .trim_ascii()
+            .iter()
+            .any(|byte| matches!(byte, b' ' | b'\t'))
+}
+
+/// Lines that the push adds by this blob, at each of its places. Against the parent that leaves least: what a
+/// merge took over from one side it does not add. Binary files have no lines, as git counts them.
+pub(super) fn lines(
+    blobs: &mut Blobs<'_>,
+    job: &Job<'_>,
+    new: &[u8],
+    budget: &Budget,
+) -> Result<u64, RepoError> {
+    if memchr::memchr(0, &new[..new.len().min(8_000)]).is_some() {
+        return Ok(0);
+    }
+    let mut total = 0_u64;
+    for place in &job.places {
+        let own = place
+            .change
+            .filter(|change| change.origin != Origin::AutoMerge);
+        let Some(change) = own else { continue };
+        let versions = blobs.old(change, budget)?;
+        let least = versions
+            .iter()
+            .map(|old| Added::between(old, new).lines)
+            .min();
+        let all = || memchr::memchr_iter(b'\n', new).count() + usize::from(!new.ends_with(b"\n"));
+        total = total.saturating_add(least.unwrap_or_else(|| all() as u64));
+    }
+    Ok(total)
+}
+
+/// What stood at the path before.
+pub(super) enum Before {
+    /// Nothing: all of it is added.
+    Nothing,
+    /// The same blob stood at another path and was moved.
+    Moved,
+    /// Other versions, one a parent: these lines are added to each.
+    Versions(Vec<Added>),
+}
+
+impl Before {
+    pub(super) fn of(
+        blobs: &mut Blobs<'_>,
+        change: Option<&Change>,
+        new: &[u8],
+        budget: &Budget,
+    ) -> Result<Self, RepoError> {
+        let Some(change) = change else {
+            return Ok(Before::Nothing);
+        };
+        if change.moved_from.is_some() {
+            return Ok(Before::Moved);
+        }
+        let versions = blobs.old(change, budget)?;
+        let added: Vec<Added> = versions
+            .iter()
+            .map(|old| Added::between(old, new))
+            .collect();
+        Ok(if added.is_empty() {
+            Before::Nothing
+        } else {
+            Before::Versions(added)
+        })
+    }
+
+    /// Whether these bytes were there before. In a merge it is enough that one parent had them: the
+    /// parent's own commit was judged, or is trusted.
+    pub(super) fn held(&self, bytes: &Range<usize>) -> bool {
+        match self {
+            Before::Nothing => false,
+            Before::Moved => true,
+            Before::Versions(versions) => versions.iter().any(|added| !added.touches(bytes)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_encoded_block_is_taken_whole() {
+        let block = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=\n".repeat(9);
+        let text = format!("some prose here\n{block}more prose there\n");
+        let text = text.as_bytes();
+        let middle = text.len() / 2;
+        assert_eq!(back_over_dense(text, middle), 16);
+        assert_eq!(on_over_dense(text, middle), text.len() - 17);
+    }
+
+    #[test]
+    fn prose_is_cut_at_its_lines() {
+        let text = b"one line of words\ntwo lines of words\nthree lines of words\n";
+        assert_eq!(back_over_dense(text, 25), 18);
+        assert_eq!(on_over_dense(text, 25), 37);
+        assert_eq!(back_over_dense(text, 0), 0);
+        assert_eq!(on_over_dense(text, text.len()), text.len());
+    }
+}
