@@ -105,20 +105,19 @@ pub(super) fn window(
     Ok(back_over_dense(new, start)..on_over_dense(new, end))
 }
 
-/// The start of the line at `at`, or of the encoded block that ends there.
-fn back_over_dense(text: &[u8], mut at: usize) -> usize {
-    loop {
-        let start = memchr::memrchr(b'\n', &text[..at]).map_or(0, |newline| newline + 1);
-        if start == 0 || !(start == at || is_dense(&text[start..at])) {
-            return start;
-        }
-        // Look at the line before this one.
-        let before = memchr::memrchr(b'\n', &text[..start - 1]).map_or(0, |newline| newline + 1);
+/// The start of the line at `at`, or of the encoded block that ends before it.
+fn back_over_dense(text: &[u8], at: usize) -> usize {
+    let line_start =
+        |at: usize| memchr::memrchr(b'\n', &text[..at]).map_or(0, |newline| newline + 1);
+    let mut start = line_start(at);
+    while start > 0 {
+        let before = line_start(start - 1);
         if !is_dense(&text[before..start - 1]) {
-            return start;
+            break;
         }
-        at = before;
+        start = before;
     }
+    start
 }
 
 /// The end of the line at `at`, or of the encoded block that starts there.

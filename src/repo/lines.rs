@@ -61,9 +61,15 @@ pub fn differing(old: &[u8], new: &[u8]) -> (Range<usize>, Range<usize>) {
     let start = memchr::memrchr(b'\n', &new[..same]).map_or(0, |newline| newline + 1);
     let (old_rest, new_rest) = (&old[start..], &new[start..]);
     let same = common_suffix(old_rest, new_rest);
-    // A line that only ends alike differs: the tail starts behind the first line end that is common.
-    let tail = memchr::memchr(b'\n', &new_rest[new_rest.len() - same..])
-        .map_or(0, |newline| same - newline - 1);
+    // A line that only ends alike differs: the tail starts behind the first line end that is common, unless
+    // the common part starts with a line in both.
+    let starts_line = |text: &[u8]| text.len() == same || text[text.len() - same - 1] == b'\n';
+    let tail = if starts_line(old_rest) && starts_line(new_rest) {
+        same
+    } else {
+        memchr::memchr(b'\n', &new_rest[new_rest.len() - same..])
+            .map_or(0, |newline| same - newline - 1)
+    };
     (start..old.len() - tail, start..new.len() - tail)
 }
 
