@@ -18,6 +18,9 @@ mod grams;
 /// Longest match of a pattern. What is longer (keys in armour, JSON web tokens) is followed by its validator.
 const MATCH_MAX_BYTES: usize = 2048;
 
+/// Hash functions tried for the prefilter. More make it quieter, and the build longer.
+const HASH_TRIES: u32 = 300;
+
 /// How far from the match a keyword may stand.
 const KEYWORD_SLACK_BYTES: usize = 32;
 
@@ -111,6 +114,7 @@ struct Placed {
 pub(crate) fn compile(out: &Path) {
     println!("cargo::rerun-if-changed=rules/secrets");
     println!("cargo::rerun-if-changed=src/scan/grams.rs");
+    println!("cargo::rerun-if-changed=rules/common-grams.txt");
     let mut errors = Vec::new();
     let rules = read_all(Path::new("rules/secrets"), &mut errors);
     if !errors.is_empty() {
@@ -302,8 +306,7 @@ fn emit(rules: &[Placed]) -> String {
     }
     // Compressed streams are found by the same walk: their keywords stand after those of the rules.
     keywords.extend(compressed_marks().into_iter().map(|mark| (mark, 4)));
-    let bytes: Vec<&[u8]> = keywords.iter().map(|(bytes, _)| bytes.as_slice()).collect();
-    let tables = grams::build(&bytes);
+    let tables = grams::build(&keywords, HASH_TRIES);
 
     let mut out = String::new();
     let count = rules.len();
@@ -368,8 +371,9 @@ fn emit(rules: &[Placed]) -> String {
     let _ = writeln!(out, "];");
     let _ = writeln!(
         out,
-        "pub(crate) static PREFILTER: Prefilter<'static> = Prefilter {{ bitmap: &BITMAP, buckets: &BUCKETS, \
-         entries: ENTRIES, keywords: KEYWORDS }};"
+        "pub(crate) static PREFILTER: Prefilter<'static> = Prefilter {{ multiplier: {}, bitmap: &BITMAP, buckets: &BUCKETS, \
+         entries: ENTRIES, keywords: KEYWORDS }};",
+        tables.multiplier,
     );
     out
 }
