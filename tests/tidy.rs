@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use ringfence::check::{CHECKS, IDENTITY_RULES};
 
+use crate::world::World;
+
 /// The floors of `src/lib.rs`, lowest first. `lib.rs` and `main.rs` stand above all.
 const FLOORS: &[&[&str]] = &[
     &["push", "finding", "redact", "budget"],
@@ -269,4 +271,24 @@ fn every_rule_has_a_real_push_and_a_doc() {
             "no real push shows {rule}"
         );
     }
+}
+
+/// Samples are made at run time. The rules themselves show the shapes of what they look for.
+#[test]
+fn no_file_holds_a_secret() {
+    let world = World::new();
+    let mut command = world.ringfence_command(root());
+    command.args(["scan", "--format", "jsonl"]);
+    let is_rule = |path: &PathBuf| path.starts_with(root().join("rules/secrets"));
+    command.args(files(root()).into_iter().filter(|path| !is_rule(path)));
+    let output = command.output().unwrap();
+    let found = String::from_utf8(output.stdout).unwrap();
+    let sure = |line: &&str| line.contains("secret/") && !line.contains("\"possible\"");
+    let sure: Vec<_> = found.lines().filter(sure).collect();
+    assert!(sure.is_empty(), "{}", sure.join("\n"));
+    assert!(
+        matches!(output.status.code(), Some(0 | 1)),
+        "{:?}",
+        output.status
+    );
 }
