@@ -553,10 +553,7 @@ impl Pushed {
             Verdict::Hold
         } else if headline("error: push not judged") {
             Verdict::Unjudged
-        } else if headline("error: push refused")
-            || headline("error: policy.yaml")
-            || headline("error: no policy")
-        {
+        } else if headline("error: push refused") {
             Verdict::Unusable
         } else {
             Verdict::Declined

@@ -270,6 +270,7 @@ fn for_pusher(refusal: Refusal) -> Refusal {
              hint: at <git dir>/ringfence/policy.yaml or /etc/ringfence/policy.yaml."
                 .to_owned(),
         ),
+        Refusal::BadPolicy(brief) => Refusal::Usage(report::policy_error(&brief)),
         other => other,
     }
 }

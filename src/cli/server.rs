@@ -24,6 +24,8 @@ pub(super) enum Refusal {
     Usage(String),
     /// No policy was found; the words name the places.
     NoPolicy(String),
+    /// The policy is no valid policy: what is wrong, in one line.
+    BadPolicy(String),
     /// The gate could not finish.
     Unjudged(String),
 }
@@ -39,7 +41,7 @@ impl Refusal {
 
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Refusal::Usage(_) | Refusal::NoPolicy(_) => Exit::Usage,
+            Refusal::Usage(_) | Refusal::NoPolicy(_) | Refusal::BadPolicy(_) => Exit::Usage,
             Refusal::Unjudged(_) => Exit::Unjudged,
         }
     }
@@ -48,6 +50,11 @@ impl Refusal {
     pub(super) fn lines(&self) -> String {
         let text = match self {
             Refusal::Usage(text) | Refusal::NoPolicy(text) => text.clone(),
+            Refusal::BadPolicy(brief) => {
+                format!(
+                    "{brief}\nthe gate refuses every push until an admin repairs it (ringfence policy check)"
+                )
+            }
             Refusal::Unjudged(text) => {
                 let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
                 let sure = "nothing was accepted; the gate refuses what it has not checked";
@@ -81,10 +88,7 @@ pub(super) fn load_policy(
 ) -> Result<Policy, Refusal> {
     let path = Policy::find(explicit, &variable, git_dir)
         .map_err(|missing| Refusal::NoPolicy(missing.to_string()))?;
-    Policy::load(&path, &check::known()).map_err(|error| {
-        let hint = "the gate refuses every push until an admin repairs it (ringfence policy check)";
-        Refusal::usage(format!("{}\n{hint}", error.brief()))
-    })
+    Policy::load(&path, &check::known()).map_err(|error| Refusal::BadPolicy(error.brief()))
 }
 
 /// Where the ledger of a repository is: what the policy says, else beside the repository.
