@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
 
+use bstr::{BStr, ByteSlice as _};
+
 use crate::budget::Budget;
 use crate::gate::content::Job;
 use crate::push::Oid;
@@ -171,50 +173,35 @@ pub(super) fn lines(
     Ok(total)
 }
 
-/// What stood at the path before.
-pub(super) enum Before {
-    /// Nothing: all of it is added.
-    Nothing,
-    /// The same blob stood at another path and was moved.
-    Moved,
-    /// Other versions, one a parent: these lines are added to each.
-    Versions(Vec<Added>),
+/// One earlier version of a text.
+pub(super) struct Version<'a> {
+    pub(super) bytes: Rc<[u8]>,
+    pub(super) path: &'a BStr,
+    /// What the new version adds to it.
+    pub(super) added: Added,
 }
 
-impl Before {
-    pub(super) fn of(
-        blobs: &mut Blobs<'_>,
-        change: Option<&Change>,
-        new: &[u8],
-        budget: &Budget,
-    ) -> Result<Self, RepoError> {
-        let Some(change) = change else {
-            return Ok(Before::Nothing);
-        };
-        if change.moved_from.is_some() {
-            return Ok(Before::Moved);
-        }
-        let versions = blobs.old(change, budget)?;
-        let added: Vec<Added> = versions
-            .iter()
-            .map(|old| Added::between(old, new))
-            .collect();
-        Ok(if added.is_empty() {
-            Before::Nothing
-        } else {
-            Before::Versions(added)
-        })
-    }
-
-    /// Whether these bytes were there before. In a merge it is enough that one parent had them: the
-    /// parent's own commit was judged, or is trusted.
-    pub(super) fn held(&self, bytes: &Range<usize>) -> bool {
-        match self {
-            Before::Nothing => false,
-            Before::Moved => true,
-            Before::Versions(versions) => versions.iter().any(|added| !added.touches(bytes)),
-        }
-    }
+/// The earlier versions of a text, one a parent; for a file that was only moved, itself at its old path. None:
+/// all of it is new.
+pub(super) fn versions<'a>(
+    blobs: &mut Blobs<'_>,
+    change: Option<&'a Change>,
+    new: &Rc<[u8]>,
+    budget: &Budget,
+) -> Result<Vec<Version<'a>>, RepoError> {
+    let Some(change) = change else {
+        return Ok(Vec::new());
+    };
+    let (path, olds) = match &change.moved_from {
+        Some(path) => (path.as_bstr(), vec![new.clone()]),
+        None => (change.path.as_bstr(), blobs.old(change, budget)?),
+    };
+    let version = |bytes: Rc<[u8]>| Version {
+        added: Added::between(&bytes, new),
+        bytes,
+        path,
+    };
+    Ok(olds.into_iter().map(version).collect())
 }
 
 #[cfg(test)]

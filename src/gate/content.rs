@@ -11,8 +11,9 @@ use rayon::slice::ParallelSlice as _;
 use crate::check::{self, CHECKS, Check, Hit, Text};
 use crate::finding::{Finding, Part, Place, Span};
 use crate::gate::Request;
-use crate::gate::before::{self, Before, Blobs};
+use crate::gate::before::{self, Blobs};
 use crate::identity::Actor;
+use crate::policy::{REPOSITORY_POLICY, RepositoryPolicy};
 use crate::push::{Oid, RefName};
 use crate::repo::{Change, Entry, History, Kind as ObjectKind, Mode, Reader, RepoError};
 use crate::verdict::{Unjudged, Work};
@@ -343,14 +344,42 @@ impl Pass<'_> {
         if self.count_lines {
             judged.lines = before::lines(blobs, job, &bytes, budget)?;
         }
+        if *job.path == REPOSITORY_POLICY
+            && let Err(error) = RepositoryPolicy::parse(REPOSITORY_POLICY, &bytes, &check::known())
+        {
+            // It will hold from the next push on; whoever writes it must hear of mistakes now.
+            for occurrence in &job.places {
+                let title = "the repository's own policy cannot be used";
+                let mut found = Finding::new("policy/invalid", title, occurrence.place(job));
+                found.detail = Some(error.brief());
+                judged.findings.push(found);
+            }
+        }
         if hits.is_empty() {
             return Ok(judged);
         }
         for occurrence in &job.places {
-            let before = Before::of(blobs, occurrence.change, &bytes, budget)?;
+            let versions = before::versions(blobs, occurrence.change, &bytes, budget)?;
+            let mut earlier = Vec::with_capacity(versions.len());
+            for version in versions {
+                let text = Text {
+                    part: job.part,
+                    path: Some(version.path),
+                    bytes: &version.bytes,
+                };
+                earlier.push((self.hits(&text)?, version));
+            }
             for hit in &hits {
                 let mut found = finding(hit.clone(), occurrence.place(job), &bytes);
-                if hit.rule != "limit/unscanned" && before.held(&hit.bytes) {
+                // Nothing was added here, and the version before said the same. In a merge one such parent is
+                // enough: its own commit was judged, or is trusted.
+                let was_there = earlier.iter().any(|(hits, version)| {
+                    !version.added.touches(&hit.bytes)
+                        && hits
+                            .iter()
+                            .any(|old| same(old, &version.bytes, hit, &bytes))
+                });
+                if was_there && hit.rule != "limit/unscanned" {
                     let family = hit.rule.split('/').next().unwrap_or_default();
                     found.rule = format!("{family}/already-present").into();
                     found.title = format!("was there before this push: {}", hit.title).into();
@@ -360,6 +389,15 @@ impl Pass<'_> {
         }
         Ok(judged)
     }
+}
+
+/// Whether two hits in two versions of a text are the same fact.
+fn same(old: &Hit, old_text: &[u8], new: &Hit, new_text: &[u8]) -> bool {
+    let value = |hit: &Hit| hit.evidence.as_ref().map(|evidence| evidence.fingerprint);
+    old.rule == new.rule
+        && value(old) == value(new)
+        && (value(old).is_some()
+            || old_text.get(old.bytes.clone()) == new_text.get(new.bytes.clone()))
 }
 
 impl Occurrence<'_> {
