@@ -2,14 +2,23 @@
 
 use std::ops::Range;
 
-use super::Rank;
 use super::rules::{Pack, SecretRule};
 use super::validators::{Judgement, judge};
+use super::{Rank, Validator};
 use crate::budget::{Budget, Exhausted};
 use crate::finding::Confidence;
 
 /// What a closer look at one match costs, in bytes of regex work.
 const CANDIDATE_COST: usize = 1024;
+
+/// The same where the validator follows the text for kilobytes.
+const FOLLOWED_COST: usize = 8 << 10;
+
+/// The clock is asked once for so much work: well under a millisecond.
+const CLOCK_COST: u64 = 128 << 10;
+
+/// Matches of one text that are told. Nobody reads more, and each must be compared with the others.
+const MATCHES_MAX: u64 = 2_000;
 
 /// What a rule found in one layer of a text.
 pub(super) struct Confirmed {
@@ -18,14 +27,30 @@ pub(super) struct Confirmed {
     pub(super) confidence: Confidence,
 }
 
-/// The regex work that is left for one text.
+/// The work that is left for one text, in all its layers.
 pub(super) struct Work {
     left: u64,
+    matches_left: u64,
+    since_clock: u64,
 }
 
 impl Work {
     pub(super) fn new(left: u64) -> Self {
-        Work { left }
+        Work {
+            left,
+            matches_left: MATCHES_MAX,
+            since_clock: 0,
+        }
+    }
+
+    /// Notes work that has no bound of its own, and asks the clock now and then. Every loop goes through here.
+    pub(super) fn pace(&mut self, cost: usize, budget: &Budget) -> Result<(), Exhausted> {
+        self.since_clock += cost as u64;
+        if self.since_clock >= CLOCK_COST {
+            self.since_clock = 0;
+            budget.check_time()?;
+        }
+        Ok(())
     }
 }
 
@@ -37,7 +62,7 @@ pub(super) struct Window {
     pub(super) end: usize,
 }
 
-/// Asks the rule about one window. `false`: the work ran out before the end of the window.
+/// Asks the rule about one window. A text: why it stopped before the end of the window.
 pub(super) fn window(
     pack: &Pack,
     text: &[u8],
@@ -45,28 +70,30 @@ pub(super) fn window(
     work: &mut Work,
     budget: &Budget,
     out: &mut Vec<Confirmed>,
-) -> Result<bool, Exhausted> {
+) -> Result<Option<&'static str>, Exhausted> {
     let index = usize::from(window.rule);
     let rule = &pack.rules[index];
     let Some(regex) = pack.regex(index) else {
-        return Ok(false);
+        return Ok(Some("a rule does not compile"));
+    };
+    let candidate_cost = match rule.validator {
+        Validator::PrivateKey
+        | Validator::GcpServiceAccount
+        | Validator::Jwt
+        | Validator::PypiMacaroon => FOLLOWED_COST,
+        _ => CANDIDATE_COST,
     };
     let text_to = &text[..window.end];
     let mut at = window.start;
-    let mut since_clock = 0;
     while at < window.end {
         let found = regex.find_at(text_to, at);
         let walked = found.map_or(window.end, |found| found.end()) - at;
-        let cost = walked + found.map_or(16, |_| CANDIDATE_COST);
+        let cost = walked + found.map_or(16, |_| candidate_cost);
         let Some(left) = work.left.checked_sub(cost as u64) else {
-            return Ok(false);
+            return Ok(Some("too much to look at closely"));
         };
         work.left = left;
-        since_clock += cost;
-        if since_clock > 1 << 20 {
-            since_clock = 0;
-            budget.check_time()?;
-        }
+        work.pace(cost, budget)?;
         let Some(found) = found else { break };
         let value = if rule.captures {
             regex
@@ -79,13 +106,17 @@ pub(super) fn window(
         match confirm(rule, text, found.range(), value) {
             Some(confirmed) => {
                 at = confirmed.value.end.max(found.start() + 1);
+                let Some(left) = work.matches_left.checked_sub(1) else {
+                    return Ok(Some("more secrets than are told of one text"));
+                };
+                work.matches_left = left;
                 out.push(confirmed);
             }
             // The true one may start inside what was refused.
             None => at = found.start() + 1,
         }
     }
-    Ok(true)
+    Ok(None)
 }
 
 fn confirm(

@@ -7,11 +7,14 @@ use std::ops::Range;
 use super::confirm::{self, Window, Work};
 use super::prefilter::{BLOCK, Visit, is_base64_letter};
 use super::rules::Pack;
-use super::{Limits, Match};
+use super::{Limits, Match, settle};
 use crate::budget::{Budget, Exhausted};
 
 /// Shortest run of base64 or hex letters that is looked into.
 const RUN_MIN_BYTES: usize = 24;
+/// What noting a keyword costs, and what looking at one encoded part costs beside its bytes.
+const KEYWORD_COST: usize = 64;
+const PART_COST: usize = 512;
 /// Unpacked streams are scanned in pieces of this size, so that a bomb costs no memory.
 const PIECE_BYTES: usize = 1 << 20;
 /// What two pieces share: longer than any secret.
@@ -54,6 +57,10 @@ impl Map {
 /// What the walk over one layer noted.
 struct Notes<'p> {
     pack: &'p Pack,
+    budget: &'p Budget,
+    work: &'p mut Work,
+    /// The clock ran out during the walk; nothing more is noted.
+    over: Option<Exhausted>,
     text: &'p [u8],
     windows: Vec<Window>,
     /// Index of the last window of each rule, plus one. Made on the first hit.
@@ -64,6 +71,13 @@ struct Notes<'p> {
 
 impl Visit for Notes<'_> {
     fn keyword(&mut self, keyword: usize, start: usize) {
+        if self.over.is_some() {
+            return;
+        }
+        if let Err(over) = self.work.pace(KEYWORD_COST, self.budget) {
+            self.over = Some(over);
+            return;
+        }
         let Some(rules) = self.pack.rules_of_keyword.get(keyword) else {
             self.marks.push(start);
             return;
@@ -127,8 +141,27 @@ impl<'a> Run<'a> {
         depth: u32,
         found: &mut Vec<Match>,
     ) -> Result<(), Exhausted> {
+        let before = found.len();
+        self.unsettled(text, depth, found)?;
+        // Here the places are still apart: in the layer outside, a packed part is one place.
+        if found.len() > before + 1 {
+            let settled = settle(found.split_off(before));
+            found.extend(settled);
+        }
+        Ok(())
+    }
+
+    fn unsettled(
+        &mut self,
+        text: &[u8],
+        depth: u32,
+        found: &mut Vec<Match>,
+    ) -> Result<(), Exhausted> {
         let mut notes = Notes {
             pack: self.pack,
+            budget: self.budget,
+            work: &mut self.work,
+            over: None,
             text,
             windows: Vec::new(),
             last: Vec::new(),
@@ -140,11 +173,15 @@ impl<'a> Run<'a> {
             windows,
             marks,
             dense,
+            over,
             ..
         } = notes;
+        if let Some(over) = over {
+            return Err(over);
+        }
         let mut confirmed = Vec::new();
         for window in windows {
-            let whole = confirm::window(
+            let stopped = confirm::window(
                 self.pack,
                 text,
                 window,
@@ -152,8 +189,8 @@ impl<'a> Run<'a> {
                 self.budget,
                 &mut confirmed,
             )?;
-            if !whole {
-                self.give_up(window.start..window.end, "too much to look at closely");
+            if let Some(why) = stopped {
+                self.give_up(window.start..window.end, why);
                 break;
             }
         }
@@ -213,9 +250,7 @@ impl<'a> Run<'a> {
             return Ok(false);
         };
         self.decoded_left = left;
-        if inner.len() > 1 << 16 {
-            self.budget.check_time()?;
-        }
+        self.work.pace(PART_COST + inner.len(), self.budget)?;
         let before = found.len();
         let told = self.unscanned.len();
         self.layer(inner, depth + 1, found)?;
@@ -243,6 +278,7 @@ impl<'a> Run<'a> {
                 (_, true) => at + 1,
                 _ => {
                     at += BLOCK;
+                    self.work.pace(BLOCK, self.budget)?;
                     continue;
                 }
             };
@@ -297,6 +333,7 @@ impl<'a> Run<'a> {
             }
             let (packed, letters, folded) = run_of_letters(text, block.start, covered);
             covered = packed.end;
+            self.work.pace(letters.len(), self.budget)?;
             if letters.len() < RUN_MIN_BYTES {
                 continue;
             }
@@ -340,6 +377,8 @@ impl<'a> Run<'a> {
             return Ok(text.len());
         }
         self.streams_left -= 1;
+        // A decompressor is made even for a mark that starts nothing.
+        self.work.pace(8 * PART_COST, self.budget)?;
         if rest.starts_with(b"PK") {
             let word = |from: usize| {
                 rest.get(from..from + 2)

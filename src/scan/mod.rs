@@ -123,13 +123,14 @@ impl<'a> Scanner<'a> {
         unscanned.sort_by_key(|(bytes, _)| bytes.start);
         unscanned.dedup();
         Ok(Outcome {
-            matches: settle(found),
+            matches: found,
             unscanned,
         })
     }
 }
 
-/// One match for each rule, value and place; the most specific rule where several claim the same bytes.
+/// One match for each value and place; the most specific rule where several claim the same bytes. Every layer of a text
+/// is settled by itself, so that a value inside another is known by its place and never has to be searched for.
 fn settle(mut found: Vec<Match>) -> Vec<Match> {
     if found.len() > 1 {
         found.sort_by(|a, b| {
@@ -141,7 +142,8 @@ fn settle(mut found: Vec<Match>) -> Vec<Match> {
         });
         // Kept ranges by start. They do not overlap one another, so a neighbour on each side is all to ask.
         let mut kept: std::collections::BTreeMap<usize, (usize, usize)> = Default::default();
-        let mut keep = Vec::with_capacity(found.len());
+        let mut keep: Vec<Match> = Vec::with_capacity(found.len());
+        let mut known = std::collections::HashSet::with_capacity(found.len());
         for candidate in found {
             let (start, end) = (candidate.bytes.start, candidate.bytes.end);
             let rival = kept
@@ -149,22 +151,15 @@ fn settle(mut found: Vec<Match>) -> Vec<Match> {
                 .next_back()
                 .filter(|(_, (kept_end, _))| *kept_end > start)
                 .map(|(_, (_, index))| *index);
-            match rival {
-                None => {
+            // A compressed or folded part is one place for all that is in it: different values stay apart.
+            let stays = rival.is_none_or(|rival| {
+                keep[rival].bytes == candidate.bytes && !candidate.via.is_empty()
+            });
+            if stays && known.insert((start, end, candidate.value.clone())) {
+                if rival.is_none() {
                     kept.insert(start, (end, keep.len()));
-                    keep.push(candidate);
                 }
-                // A compressed or folded part is one place for all that is in it: different values stay apart.
-                Some(rival) => {
-                    let rival: &Match = &keep[rival];
-                    let same_place = rival.bytes == candidate.bytes && !candidate.via.is_empty();
-                    let claimed = keep.iter().any(|other: &Match| {
-                        other.bytes == candidate.bytes && overlaps(&other.value, &candidate.value)
-                    });
-                    if same_place && !claimed {
-                        keep.push(candidate);
-                    }
-                }
+                keep.push(candidate);
             }
         }
         found = keep;
@@ -173,10 +168,4 @@ fn settle(mut found: Vec<Match>) -> Vec<Match> {
         (a.bytes.start, a.bytes.end, a.rule.id).cmp(&(b.bytes.start, b.bytes.end, b.rule.id))
     });
     found
-}
-
-/// Whether one value is part of the other.
-fn overlaps(a: &[u8], b: &[u8]) -> bool {
-    let (long, short) = if a.len() >= b.len() { (a, b) } else { (b, a) };
-    memchr::memmem::find(long, short).is_some()
 }

@@ -218,3 +218,61 @@ proptest::proptest! {
         }
     }
 }
+
+/// Ids of keys, each another one.
+fn key_ids(count: usize) -> Vec<u8> {
+    let mut dice = Dice::new(5);
+    let one = |_| sample::make("AKIAQ{base32:15}\n", &mut dice).unwrap();
+    (0..count).map(one).collect::<String>().into_bytes()
+}
+
+#[test]
+fn many_secrets_in_one_compressed_part_are_told_in_part_and_soon() {
+    let few = scan(&gzip(&key_ids(300)));
+    assert_eq!(few.matches.len(), 300);
+    assert!(few.unscanned.is_empty());
+    let budget = Budget::new(Bounds::default());
+    let started = std::time::Instant::now();
+    let text = gzip(&key_ids(60_000));
+    let made = started.elapsed();
+    if let Ok(told) = Scanner::builtin().scan(&text, &budget) {
+        assert!(told.matches.len() <= 2_000);
+        assert_eq!(told.unscanned.len(), 1);
+    }
+    assert!(started.elapsed() - made < std::time::Duration::from_secs(5));
+}
+
+#[test]
+fn the_clock_is_asked_in_every_kind_of_work() {
+    let piece = made("AKIAQ{base32:15}\n");
+    for text in [
+        key_ids(2_000),
+        gzip(&key_ids(2_000)),
+        b"-----BEGIN PRIVATE KEY-----\n".repeat(500),
+        b"eyJhbGciOi.eyJ.".repeat(5_000),
+        b"password='".repeat(5_000),
+        b"PK\x03\x04".repeat(5_000),
+        b"0123456789abcdef0123456789abcdefg ".repeat(2_000),
+        piece
+            .bytes()
+            .flat_map(|byte| [byte, 0])
+            .collect::<Vec<u8>>()
+            .repeat(200),
+    ] {
+        let budget = Budget::new(Bounds {
+            time: std::time::Duration::ZERO,
+            ..Bounds::default()
+        });
+        let head = String::from_utf8_lossy(&text[..20]).into_owned();
+        assert!(Scanner::builtin().scan(&text, &budget).is_err(), "{head}");
+    }
+}
+
+#[test]
+fn a_secret_inside_another_in_a_compressed_part_is_one() {
+    let url = format!(
+        "https://x-access-token:{}@github.com/o/r.git\n",
+        made("ghp_{crc62:30}")
+    );
+    assert_eq!(ids(&gzip(url.as_bytes())), ["secret/github-pat"]);
+}
