@@ -15,8 +15,8 @@ static RULES: &[Rule] = &[
         id: "object/malformed",
         title: "the object is not well formed",
         doc: "A commit, tag or tree that `git fsck` complains about: two readers can see two different \
-              things in it (duplicate entries or headers, wrong order, NUL bytes, odd modes). Make the \
-              commit again with git.",
+              things in it (duplicate entries or headers, wrong order, NUL bytes, odd modes). So is a tree with an \
+              empty folder, which git never writes. Make the commit again with git.",
         default: Level::Deny,
         default_human: Level::Deny,
         fixed: false,
@@ -58,7 +58,7 @@ impl Check for Objects {
                 findings.push(defective(
                     defect,
                     Part::Commit,
-                    new.commit.id,
+                    Some(new.commit.id),
                     ref_name.clone(),
                     None,
                 ));
@@ -68,7 +68,7 @@ impl Check for Objects {
                 findings.push(defective(
                     defect,
                     Part::Path,
-                    new.commit.id,
+                    Some(new.commit.id),
                     ref_name.clone(),
                     path,
                 ));
@@ -80,11 +80,16 @@ impl Check for Objects {
                 findings.push(defective(
                     defect,
                     Part::Tag,
-                    new.tag.id,
+                    Some(new.tag.id),
                     ref_name.clone(),
                     None,
                 ));
             }
+        }
+        for (update, path, defect) in &history.content_defects {
+            let name = facts.updates[*update].command.name.clone();
+            let path = Some(path.clone());
+            findings.push(defective(defect, Part::Path, None, Some(name), path));
         }
         if let Some((first, _)) = history.unreferenced.first() {
             let title = "the push sends objects that nothing in it refers to";
@@ -126,12 +131,12 @@ fn is_note(facts: &Facts<'_>, id: Oid) -> bool {
 fn defective(
     defect: &Defect,
     part: Part,
-    id: Oid,
+    commit: Option<Oid>,
     ref_name: Option<RefName>,
     path: Option<BString>,
 ) -> Finding {
     let mut place = Place::new(part);
-    place.commit = Some(id);
+    place.commit = commit;
     place.ref_name = ref_name;
     place.path = path;
     let title = match defect.rule {

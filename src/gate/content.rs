@@ -226,10 +226,7 @@ impl Pass<'_> {
             self.small(&place, &commit.author.raw, findings)?;
             place.part = Part::Committer;
             self.small(&place, &commit.committer.raw, findings)?;
-            place.part = Part::Header;
-            for (_, value) in &commit.headers {
-                self.small(&place, value, findings)?;
-            }
+            self.headers(place, &commit.headers, findings)?;
             count += 1;
         }
         for new in &history.tags {
@@ -244,8 +241,24 @@ impl Pass<'_> {
                 place.part = Part::Tagger;
                 self.small(&place, &tagger.raw, findings)?;
             }
+            self.headers(place, &tag.headers, findings)?;
         }
         Ok(count)
+    }
+
+    /// Headers as they stand in the object, for a name is as free a text as a value.
+    fn headers(
+        &self,
+        mut place: Place,
+        headers: &[(BString, BString)],
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), Unjudged> {
+        place.part = Part::Header;
+        for (name, value) in headers {
+            let line = [name.as_slice(), value].join(&b' ');
+            self.small(&place, &line, findings)?;
+        }
+        Ok(())
     }
 
     /// The first of the ref updates that bring something.

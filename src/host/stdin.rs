@@ -127,7 +127,7 @@ pub(super) fn command(
     if claimed_old.is_none() && new.is_none() {
         return Err(refuse(
             number,
-            "has two zero ids, so it asks for nothing".into(),
+            "asks to delete a ref that does not exist (both ids are zero)".into(),
             name,
         ));
     }

@@ -109,7 +109,7 @@ fn every_deviation_is_one_clear_error() {
     );
     assert_eq!(
         refused(format!("{ZERO} {ZERO} refs/heads/a\n")),
-        "line 1 of standard input has two zero ids, so it asks for nothing: refs/heads/a"
+        "line 1 of standard input asks to delete a ref that does not exist (both ids are zero): refs/heads/a"
     );
     assert_eq!(
         refused(format!("{A} {LONG} refs/heads/a\n")),

@@ -104,6 +104,8 @@ pub struct Tag {
     pub tagger: Option<Signature>,
     /// Everything below the headers, byte for byte.
     pub message: BString,
+    /// All other headers in order, continued lines joined by line feeds, superfluous ones among them.
+    pub headers: Vec<(BString, BString)>,
     /// What git would not have written.
     pub defects: Vec<Defect>,
 }
@@ -292,7 +294,8 @@ pub(super) fn tag(id: Oid, data: &[u8], hash: HashKind) -> Result<Tag, RepoError
     let tagger = headers
         .next_if(|(name, _)| name == "tagger")
         .map(|(_, value)| signature("tagger", value, &mut defects));
-    for (name, _) in headers {
+    let headers: Vec<Header> = headers.collect();
+    for (name, _) in &headers {
         match name.as_slice() {
             b"object" | b"type" | b"tag" | b"tagger" => {
                 defects.add(MALFORMED, || format!("has a superfluous {name} header"));
@@ -307,6 +310,7 @@ pub(super) fn tag(id: Oid, data: &[u8], hash: HashKind) -> Result<Tag, RepoError
         name,
         tagger,
         message: message.into(),
+        headers,
         defects: defects.0,
     })
 }

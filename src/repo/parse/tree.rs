@@ -211,6 +211,12 @@ fn judge_entry(entry: &RawEntry<'_>, defects: &mut Defects) {
             format!("has an entry with the zero id: {name}")
         });
     }
+    // No path of a file shows it, so nobody would be asked about its place or its name. git writes no such entry.
+    if entry.is_tree() && entry.id.is_empty_tree() {
+        defects.add(MALFORMED, || {
+            format!("has a folder with nothing in it: {name}")
+        });
+    }
     match entry.name {
         b"" => defects.malformed("has an entry without a name"),
         b"." | b".." | b".git" => {

@@ -173,6 +173,11 @@ fn tags_are_read_and_judged() {
         assert!(!tag(&text).unwrap().defects.is_empty(), "{text}");
         assert!(!git_writes(&fixture, "tag", text.as_bytes()), "{text}");
     }
+    let more = good.replacen("\n\n", "\ngpgsig one\n two\n\n", 1);
+    assert_eq!(
+        tag(&more).unwrap().headers,
+        [("gpgsig".into(), "one\ntwo".into())]
+    );
     let again = good.replacen("\n\n", "\ntagger A <a> 1 +0000\n\n", 1);
     assert!(!tag(&again).unwrap().defects.is_empty());
     let nul = good.replace("Release", "Rel\0ease");
@@ -342,6 +347,12 @@ fn malformed_trees_are_told_and_truncated_ones_refused() {
     let end = zero.len();
     zero[end - 20..].fill(0);
     assert_eq!(tree(&zero).unwrap().1.len(), 1);
+    for kind in [HashKind::Sha1, HashKind::Sha256] {
+        let mut empty = b"40000 a\0".to_vec();
+        empty.extend_from_slice(Oid::empty_tree(kind).as_slice());
+        let (_, defects) = parse::tree_with_defects(any_id(), &empty, kind).unwrap();
+        assert_eq!(defects[0].rule, "object/malformed");
+    }
     let fine: &[(&str, &[u8])] = &[
         ("100644", b"a"),
         ("100755", b"a-b"),
