@@ -7,6 +7,7 @@ mod alphabet;
 mod judge;
 #[cfg(test)]
 mod tests;
+mod wide;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -32,8 +33,8 @@ static RULES: &[Rule] = &[
     Rule {
         id: TAG_TEXT,
         title: "invisible tag characters that spell a text",
-        doc: "The tag block (U+E0000 to U+E007F) mirrors ASCII and shows nothing. Language models read it. Flags of \
-              regions are its one use, and pass. Remove the characters.",
+        doc: "The tag block (U+E0000 to U+E007F) mirrors ASCII and shows nothing. Language models read it. The \
+              flags of England, Scotland and Wales are its one use, and pass. Remove the characters.",
         default: Level::Deny,
         default_human: Level::Deny,
         fixed: false,
@@ -42,7 +43,7 @@ static RULES: &[Rule] = &[
         id: VARIATION_SELECTORS,
         title: "variation selectors that vary nothing",
         doc: "A run of variation selectors, or one after a character that has no variants, can carry any bytes unseen. \
-              Emoji and ideographs keep theirs. Remove the others.",
+              Emoji and ideographs keep theirs, unless a line of ideographs has many different ones. Remove the others.",
         default: Level::Deny,
         default_human: Level::Warn,
         fixed: false,
@@ -51,7 +52,7 @@ static RULES: &[Rule] = &[
         id: BIDI,
         title: "bidirectional control characters",
         doc: "They make code read differently from how it runs (CVE-2021-42574). In prose, balanced ones on a line with \
-              right-to-left letters pass. Remove them, or write them as escapes.",
+              right-to-left letters pass; marks of direction do so in code and messages too, two in a row. Remove them, or write them as escapes.",
         default: Level::Deny,
         default_human: Level::Warn,
         fixed: false,
@@ -69,7 +70,8 @@ static RULES: &[Rule] = &[
         id: CONTROL,
         title: "control characters in text",
         doc: "Escape sequences and other control characters change what a terminal shows. Tab, line feed, carriage \
-              return before a line feed and form feed pass. Write them as escapes.",
+              return before a line feed and form feed pass, and line separators in prose. A NUL byte does not make a file \
+              binary whose name says text. Write them as escapes.",
         default: Level::Deny,
         default_human: Level::Warn,
         fixed: false,
@@ -110,29 +112,39 @@ impl Check for HiddenUnicode {
         if !is_close(ground, text) && is_plain(text.bytes) {
             return Ok(());
         }
-        if let Some((wide, big_endian)) = utf16(text.bytes) {
-            let (decoded, offsets) = from_utf16(&text.bytes[wide..], wide, big_endian);
-            let before = hits.len();
-            let inner = Text {
-                bytes: &decoded,
-                ..*text
-            };
-            find(&inner, ground, budget, hits)?;
-            for hit in &mut hits[before..] {
-                hit.bytes = in_utf16(&offsets, hit.bytes.start)..in_utf16(&offsets, hit.bytes.end);
+        // Only content can be binary; and nothing makes so what is read as text because of its name.
+        let always_text =
+            text.part != Part::Content || ground == Ground::Strict || is_text_file(text, ground);
+        if let Some((mark, big_endian)) = wide::start(text.bytes) {
+            let decoded = wide::decode(&text.bytes[mark..], mark, big_endian, budget)?;
+            if decoded.whole || always_text {
+                let before = hits.len();
+                let inner = Text {
+                    bytes: &decoded.text,
+                    ..*text
+                };
+                find(&inner, ground, Reading::Only, budget, hits)?;
+                for hit in &mut hits[before..] {
+                    hit.bytes = decoded.place(hit.bytes.start)..decoded.place(hit.bytes.end);
+                }
+                // Two bytes at the start do not make it so: agents read it as UTF-8 all the same.
+                return find(text, ground, Reading::Second, budget, hits);
             }
+        }
+        if !always_text && is_binary(text.bytes) {
             return Ok(());
         }
-        // Only content can be binary; and nothing makes instructions of an agent or source code so.
-        if text.part == Part::Content
-            && ground != Ground::Strict
-            && !is_source(text.path)
-            && is_binary(text.bytes)
-        {
-            return Ok(());
-        }
-        find(text, ground, budget, hits)
+        find(text, ground, Reading::Only, budget, hits)
     }
+}
+
+/// Which reading of the bytes is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// The only one.
+    Only,
+    /// What was judged as UTF-16 already, as UTF-8. Bytes of UTF-16 that happen to be control characters are not told.
+    Second,
 }
 
 /// How strictly a text is judged.
@@ -267,20 +279,32 @@ const SOURCE: &[&[u8]] = &[
     b"c", b"h", b"cc", b"cpp", b"cxx", b"hpp", b"cs", b"go", b"rs", b"java", b"kt", b"scala",
     b"swift", b"py", b"rb", b"php", b"pl", b"lua", b"js", b"mjs", b"cjs", b"jsx", b"tsx", b"vue",
     b"sh", b"bash", b"zsh", b"ps1", b"sql", b"yml", b"yaml", b"toml", b"gradle", b"tf", b"nix",
-    b"sol", b"zig", b"ex", b"exs", b"erl", b"hs", b"ml", b"r", b"jl", b"dart",
+    b"sol", b"zig", b"ex", b"exs", b"erl", b"hs", b"ml", b"r", b"jl", b"dart", b"ts",
 ];
 
-fn is_source(path: Option<&[u8]>) -> bool {
-    let name = path
+/// Endings of [`PROSE`] that binary formats have too.
+const SOMETIMES_BINARY: &[&[u8]] = &[b"strings", b"stringsdict", b"log"];
+
+/// Whether people, agents or compilers read it as text because of its name, whatever is in it.
+fn is_text_file(text: &Text<'_>, ground: Ground) -> bool {
+    let name = text
+        .path
         .and_then(|path| path.rsplit(|byte| *byte == b'/').next())
         .unwrap_or(&[]);
     let Some(dot) = memchr::memrchr(b'.', name) else {
-        return matches!(
-            name,
-            b"Makefile" | b"Dockerfile" | b"Jenkinsfile" | b"Vagrantfile"
-        );
+        return ground == Ground::Prose
+            || matches!(
+                name,
+                b"Makefile" | b"Dockerfile" | b"Jenkinsfile" | b"Vagrantfile"
+            );
     };
-    SOURCE.contains(&name[dot + 1..].to_ascii_lowercase().as_slice())
+    let ending = name[dot + 1..].to_ascii_lowercase();
+    // TypeScript shares its ending with the MPEG transport stream, whose packets start so.
+    let is_video =
+        ending == b"ts" && text.bytes.first() == Some(&0x47) && text.bytes.get(188) == Some(&0x47);
+    !is_video
+        && (SOURCE.contains(&ending.as_slice())
+            || (ground == Ground::Prose && !SOMETIMES_BINARY.contains(&ending.as_slice())))
 }
 
 /// A NUL byte in the first 8 KB, as git decides it; or bytes that are no text in any encoding.
@@ -337,18 +361,19 @@ fn is_close(ground: Ground, text: &Text<'_>) -> bool {
 fn find(
     text: &Text<'_>,
     ground: Ground,
+    reading: Reading,
     budget: &Budget,
     hits: &mut Vec<Hit>,
 ) -> Result<(), Exhausted> {
     let bytes = text.bytes;
     let close = is_close(ground, text);
-    let mut judge = judge::Judge::new(bytes, ground, names_a_thing(text.part));
+    let marks_pass =
+        ground == Ground::Prose || matches!(text.part, Part::Message | Part::TagMessage);
+    let mut judge = judge::Judge::new(bytes, ground, names_a_thing(text.part), marks_pass);
     let mut told = Told {
-        hits,
-        first: 0,
+        hits: Vec::new(),
         rest: Vec::new(),
     };
-    told.first = told.hits.len();
     let mut at = 0;
     let mut since_clock = 0;
     while at < bytes.len() {
@@ -359,38 +384,51 @@ fn find(
             continue;
         }
         since_clock += 1;
-        if since_clock == 1 << 10 {
+        if since_clock == 32 {
             since_clock = 0;
             budget.check_time()?;
         }
         while at < block {
-            at = judge.look(at, &mut |rule, range| told.tell(bytes, rule, range));
+            at = judge.look(at, &mut |rule, range| {
+                if reading == Reading::Only || is_told_twice(bytes, &range) {
+                    told.tell(rule, range);
+                }
+            });
         }
     }
-    let Told { hits, rest, .. } = told;
-    for (rule, range) in rest {
-        hits.push(hit(bytes, rule, range));
-    }
+    let all = told.hits.into_iter().chain(told.rest);
+    hits.extend(all.map(|(rule, range)| hit(bytes, rule, range)));
     Ok(())
 }
 
-struct Told<'a> {
-    hits: &'a mut Vec<Hit>,
-    first: usize,
+/// Whether a character of what may be UTF-16 is meant as UTF-8: three bytes that fit are no accident, a control character is
+/// none where all around it is ASCII.
+fn is_told_twice(bytes: &[u8], range: &Range<usize>) -> bool {
+    const AROUND_BYTES: usize = 12;
+    let around = &bytes[range
+        .start
+        .saturating_sub(AROUND_BYTES)
+        .max(2)
+        .min(range.start)..(range.end + AROUND_BYTES).min(bytes.len())];
+    range.len() >= 3
+        || (around.len() > AROUND_BYTES && around.iter().all(|byte| matches!(byte, 1..=0x7f)))
+}
+
+struct Told {
+    hits: Vec<(&'static str, Range<usize>)>,
     rest: Vec<(&'static str, Range<usize>)>,
 }
 
-impl Told<'_> {
+impl Told {
     /// Runs of one rule that touch are one hit.
-    fn tell(&mut self, bytes: &[u8], rule: &'static str, range: Range<usize>) {
-        if self.hits.len() > self.first
-            && let Some(last) = self.hits.last_mut()
-            && last.rule == rule
-            && last.bytes.end == range.start
+    fn tell(&mut self, rule: &'static str, range: Range<usize>) {
+        if let Some((known, last)) = self.hits.last_mut()
+            && *known == rule
+            && last.end == range.start
         {
-            *last = hit(bytes, rule, last.bytes.start..range.end);
-        } else if self.hits.len() - self.first < HITS_MAX {
-            self.hits.push(hit(bytes, rule, range));
+            last.end = range.end;
+        } else if self.hits.len() < HITS_MAX {
+            self.hits.push((rule, range));
         } else if let Some((_, known)) = self.rest.iter_mut().find(|(known, _)| *known == rule) {
             known.end = range.end;
         } else {
@@ -439,62 +477,4 @@ fn detail(run: &[u8], rule: &str) -> String {
         shown.push(format!("and {} more", odd.len() - 4));
     }
     shown.join(" ")
-}
-
-/// Where UTF-16 text starts, and whether its first byte is the high one.
-fn utf16(bytes: &[u8]) -> Option<(usize, bool)> {
-    match bytes {
-        [0xff, 0xfe, 0, 0, ..] => None,
-        [0xff, 0xfe, ..] => Some((2, false)),
-        [0xfe, 0xff, ..] => Some((2, true)),
-        _ => {
-            let head = bytes
-                .get(..bytes.len().min(64) & !1)
-                .filter(|head| head.len() >= 8)?;
-            let (mut even, mut odd) = (0, 0);
-            for pair in head.chunks_exact(2) {
-                even += usize::from(pair[0] == 0);
-                odd += usize::from(pair[1] == 0);
-            }
-            let most = head.len() / 2 * 3 / 4;
-            match (even, odd) {
-                (0, odd) if odd > most => Some((0, false)),
-                (even, 0) if even > most => Some((0, true)),
-                _ => None,
-            }
-        }
-    }
-}
-
-/// UTF-8, and for every 1024th of its bytes at the start of a character the place in the original.
-fn from_utf16(bytes: &[u8], offset: usize, big_endian: bool) -> (Vec<u8>, Vec<(usize, usize)>) {
-    let unit = |pair: &[u8]| match big_endian {
-        true => u16::from_be_bytes([pair[0], pair[1]]),
-        false => u16::from_le_bytes([pair[0], pair[1]]),
-    };
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut offsets = Vec::new();
-    let mut at = offset;
-    for letter in char::decode_utf16(bytes.chunks_exact(2).map(unit)) {
-        let letter = letter.unwrap_or(char::REPLACEMENT_CHARACTER);
-        // Where both lengths go one by one nothing need be noted.
-        if !letter.is_ascii() || out.is_empty() || out.len().is_multiple_of(1024) {
-            offsets.push((out.len(), at));
-        }
-        let mut buffer = [0; 4];
-        out.extend_from_slice(letter.encode_utf8(&mut buffer).as_bytes());
-        at += 2 * letter.len_utf16();
-        if !letter.is_ascii() {
-            offsets.push((out.len(), at));
-        }
-    }
-    (out, offsets)
-}
-
-fn in_utf16(offsets: &[(usize, usize)], at: usize) -> usize {
-    let index = offsets.partition_point(|(utf8, _)| *utf8 <= at);
-    match index.checked_sub(1).and_then(|index| offsets.get(index)) {
-        Some((utf8, utf16)) => utf16 + 2 * (at - utf8),
-        None => at,
-    }
 }

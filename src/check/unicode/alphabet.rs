@@ -66,12 +66,15 @@ pub(super) enum Class {
     Invisible,
     /// Control characters beyond ASCII.
     Control,
+    /// Ends a line or a paragraph, for some programs.
+    Separator,
 }
 
 /// Class of a character that is not ASCII.
 pub(super) fn class(letter: char) -> Class {
     match u32::from(letter) {
         0x80..=0x84 | 0x86..=0x9f => Class::Control,
+        0x85 | 0x2028 | 0x2029 => Class::Separator,
         0x202a..=0x202e | 0x2066..=0x2069 => Class::Bidi,
         0x061c | 0x200e | 0x200f => Class::Mark,
         0xfe00..=0xfe0f | 0xe_0100..=0xe_01ef => Class::Variation,

@@ -14,26 +14,42 @@ pub(super) struct Judge<'a> {
     ground: Ground,
     /// A name: no tab, no line feed.
     names: bool,
+    /// Marks of direction pass on a line with right-to-left letters.
+    marks_pass: bool,
     line: Line,
 }
+
+/// Flags that are spelled with tags: England, Scotland, Wales. Emoji fonts know no others.
+const REGIONS: [&str; 3] = ["gbeng", "gbsct", "gbwls"];
+
+/// The last selector that any collection of ideographic variants uses, with room for a few more.
+const LAST_IDEOGRAPHIC_SELECTOR: u32 = 0xe_012f;
+
+/// A line of ideographs uses few different selectors: from so many on it spells something else.
+const SELECTORS_OF_LINE: usize = 8;
+const DIFFERENT_SELECTORS_OF_LINE: u32 = 6;
 
 /// What is known of the line that was asked about last.
 struct Line {
     bytes: Range<usize>,
     right_to_left: bool,
     balanced: bool,
+    /// The ideographic selectors on it spell something.
+    spells: bool,
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(bytes: &'a [u8], ground: Ground, names: bool) -> Self {
+    pub(super) fn new(bytes: &'a [u8], ground: Ground, names: bool, marks_pass: bool) -> Self {
         Judge {
             bytes,
             ground,
             names,
+            marks_pass,
             line: Line {
                 bytes: 0..0,
                 right_to_left: false,
                 balanced: true,
+                spells: false,
             },
         }
     }
@@ -59,9 +75,15 @@ impl<'a> Judge<'a> {
         match class(letter) {
             Class::Plain => {}
             Class::Control => tell(CONTROL, at..end),
+            Class::Separator => {
+                if self.ground != Ground::Prose {
+                    tell(CONTROL, at..end);
+                }
+            }
             Class::Tag => return self.tag(at, end, tell),
             Class::Variation => {
-                if !self.is_fit_variation(letter, at, end) {
+                let spells = u32::from(letter) >= 0xe_0100 && self.line(at).spells;
+                if spells || !self.is_fit_variation(letter, at, end) {
                     tell(VARIATION_SELECTORS, at..end);
                 }
             }
@@ -76,9 +98,10 @@ impl<'a> Judge<'a> {
                 }
             }
             Class::Mark => {
-                if self.ground == Ground::Strict {
-                    tell(BIDI, at..end);
-                } else if !self.line(at).right_to_left {
+                let passes = (self.marks_pass || self.ground == Ground::Code)
+                    && self.line(at).right_to_left
+                    && !self.third_mark(at);
+                if !passes {
                     // Without letters to turn it is only invisible.
                     let rule = match self.ground {
                         Ground::Prose => ZERO_WIDTH,
@@ -132,7 +155,19 @@ impl<'a> Judge<'a> {
         false
     }
 
-    /// A flag of a region: black flag, two letters of a country, more letters or digits, the end tag. Else a text.
+    /// Whether two marks of direction stand before.
+    fn third_mark(&self, at: usize) -> bool {
+        let mut at = at;
+        for _ in 0..2 {
+            match self.before(at) {
+                Some(letter) if class(letter) == Class::Mark => at -= letter.len_utf8(),
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// A flag of a region: black flag, the letters of the region, the end tag. Else a text.
     fn tag(
         &self,
         at: usize,
@@ -140,17 +175,17 @@ impl<'a> Judge<'a> {
         tell: &mut impl FnMut(&'static str, Range<usize>),
     ) -> usize {
         if self.before(at) == Some('\u{1f3f4}') {
-            let mut count = 0;
+            let mut region = String::new();
             let mut next = at;
-            while let Some(letter) = letter_at(self.bytes, next) {
-                let tag = u32::from(letter);
-                match tag {
-                    0xe_0061..=0xe_007a if count < 6 => count += 1,
-                    0xe_0030..=0xe_0039 if (2..6).contains(&count) => count += 1,
-                    0xe_007f if (3..=6).contains(&count) => return next + letter.len_utf8(),
-                    _ => break,
-                }
+            while let Some(letter) = letter_at(self.bytes, next).filter(|_| region.len() <= 5) {
                 next += letter.len_utf8();
+                match u32::from(letter) {
+                    0xe_007f if REGIONS.contains(&region.as_str()) => return next,
+                    tag => match u8::try_from(tag.wrapping_sub(0xe_0000)) {
+                        Ok(byte) if byte.is_ascii_lowercase() => region.push(char::from(byte)),
+                        _ => break,
+                    },
+                }
             }
         }
         tell(TAG_TEXT, at..end);
@@ -167,8 +202,9 @@ impl<'a> Judge<'a> {
                     || (is_keycap_base(base) && letter_at(self.bytes, end) == Some('\u{20e3}'))
                     || (letter == '\u{fe0e}' && has_variants(base))
             }
-            0xfe00..=0xfe0d => is_han(base) || has_variants(base),
-            _ => is_han(base),
+            0xfe00..=0xfe02 => is_han(base) || has_variants(base),
+            0xfe03..=0xfe0d => has_variants(base),
+            code => is_han(base) && code <= LAST_IDEOGRAPHIC_SELECTOR,
         }
     }
 
@@ -212,6 +248,7 @@ impl<'a> Judge<'a> {
             let mut open = Vec::new();
             let mut right_to_left = false;
             let mut balanced = true;
+            let (mut selectors, mut different) = (0, 0_u64);
             let mut next = start;
             while next < end {
                 let Some(letter) = letter_at(self.bytes, next) else {
@@ -225,6 +262,10 @@ impl<'a> Judge<'a> {
                     '\u{2066}'..='\u{2068}' => open.push(true),
                     '\u{202c}' => balanced &= open.pop() == Some(false),
                     '\u{2069}' => balanced &= open.pop() == Some(true),
+                    '\u{e0100}'..='\u{e01ef}' => {
+                        selectors += 1;
+                        different |= 1 << (u32::from(letter) - 0xe_0100).min(63);
+                    }
                     _ => {}
                 }
             }
@@ -232,6 +273,8 @@ impl<'a> Judge<'a> {
                 bytes: start..end,
                 right_to_left,
                 balanced: balanced && open.is_empty(),
+                spells: selectors > SELECTORS_OF_LINE
+                    && different.count_ones() > DIFFERENT_SELECTORS_OF_LINE,
             };
         }
         &self.line
