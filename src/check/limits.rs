@@ -8,7 +8,7 @@ use crate::check::{Check, Facts, Rule};
 use crate::finding::{Finding, Level, Part, Place};
 use crate::policy::{self, Limit};
 use crate::push::Oid;
-use crate::repo::{Change, Kind as ObjectKind, Mode, Origin, RepoError};
+use crate::repo::{Entry, Kind as ObjectKind, Mode, Origin, RepoError};
 
 /// See the module.
 pub(super) struct Limits;
@@ -38,7 +38,7 @@ static RULES: &[Rule] = &[
     rule(
         "limit/files",
         "the push changes too many files",
-        "`limits: files` of the boundary. Counted: distinct paths that new commits change.",
+        "`limits: files` of the boundary. Counted: distinct paths that new commits change or that a ref straight to a tree holds.",
     ),
     rule(
         "limit/added-lines",
@@ -88,8 +88,7 @@ impl Check for Limits {
             commits.len() as u64,
         );
         if limits.files.is_some() {
-            let paths: HashSet<&BString> =
-                own_changes(facts).map(|(_, change)| &change.path).collect();
+            let paths: HashSet<&BString> = own_changes(facts).map(|own| own.path).collect();
             judge(
                 "limit/files",
                 "the push changes too many files",
@@ -104,8 +103,15 @@ impl Check for Limits {
     }
 }
 
-/// Changes that the pusher made, with their commit.
-fn own_changes<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = (Option<Oid>, &'a Change)> {
+/// A change that the pusher made.
+struct Own<'a> {
+    commit: Option<Oid>,
+    path: &'a BString,
+    new: Option<Entry>,
+}
+
+/// All that the pusher changes, and what refs to trees and blobs hold.
+fn own_changes<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = Own<'a>> {
     let of_commits = facts.history.commits.iter().flat_map(|commit| {
         commit
             .changes
@@ -113,9 +119,20 @@ fn own_changes<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = (Option<Oid>, &
             .map(|change| (Some(commit.commit.id), change))
     });
     let of_net = facts.history.net.iter().map(|(_, change)| (None, change));
-    of_commits
+    let changes = of_commits
         .chain(of_net)
         .filter(|(_, change)| change.origin != Origin::AutoMerge)
+        .map(|(commit, change)| Own {
+            commit,
+            path: &change.path,
+            new: change.new,
+        });
+    let contents = facts.history.contents.iter().map(|content| Own {
+        commit: None,
+        path: &content.path,
+        new: Some(content.entry),
+    });
+    changes.chain(contents)
 }
 
 /// The one limit that needs the content: the gate counts lines while it has the files at hand.
@@ -143,8 +160,8 @@ fn is_file(mode: Mode) -> bool {
     matches!(mode, Mode::Blob | Mode::Executable)
 }
 
-fn size_of_new(facts: &Facts<'_>, change: &Change) -> Result<u64, RepoError> {
-    let Some(entry) = change.new.filter(|entry| is_file(entry.mode)) else {
+fn size_of_new(facts: &Facts<'_>, new: Option<Entry>) -> Result<u64, RepoError> {
+    let Some(entry) = new.filter(|entry| is_file(entry.mode)) else {
         return Ok(0);
     };
     match facts.reader.header(&entry.id)? {
@@ -158,14 +175,14 @@ fn judge_file_bytes(
     limit: &Limit,
     findings: &mut Vec<Finding>,
 ) -> Result<(), RepoError> {
-    for (commit, change) in own_changes(facts) {
-        let size = size_of_new(facts, change)?;
+    for own in own_changes(facts) {
+        let size = size_of_new(facts, own.new)?;
         if size <= limit.max {
             continue;
         }
         let mut place = Place::new(Part::Path);
-        place.commit = commit;
-        place.path = Some(change.path.clone());
+        place.commit = own.commit;
+        place.path = Some(own.path.clone()).filter(|path| !path.is_empty());
         let mut found = Finding::new("limit/file-bytes", "a file is too large", place);
         found.detail = Some(format!("{size} bytes, at most {} may pass", limit.max));
         found.decided_by = Some(limit.at.clone());

@@ -1,6 +1,8 @@
 //! `paths`: which paths the new commits may change, and how.
 
-use std::collections::{HashMap, HashSet, hash_map};
+mod names;
+
+use std::collections::HashSet;
 
 use bstr::{BStr, BString, ByteSlice as _};
 
@@ -9,7 +11,8 @@ use crate::finding::{Finding, Level, Part, PathOp, Place, PolicyAt};
 use crate::policy::{self, Answer, Boundary, Kind};
 use crate::push::Oid;
 use crate::redact::Quoted;
-use crate::repo::{Change, Kind as ObjectKind, Mode, Origin, RepoError};
+use crate::repo::{Change, Kind as ObjectKind, Mode, NewContent, Origin, RepoError};
+use names::Names;
 
 /// See the module.
 pub(super) struct Paths;
@@ -140,29 +143,77 @@ impl Check for Paths {
 
     fn facts(&self, facts: &Facts<'_>, findings: &mut Vec<Finding>) -> Result<(), RepoError> {
         let mut names = Names::default();
+        let gone = GoneFiles::of(facts);
         for commit in &facts.history.commits {
             for change in &commit.changes {
                 let at = At {
                     facts,
+                    gone: &gone,
                     commit: Some(commit.commit.id),
                     update: commit.updates.first(),
                 };
                 at.judge(change, findings)?;
                 if change.origin != Origin::AutoMerge {
-                    names.judge(&at, commit.commit.tree, change, findings)?;
+                    names.judge(&at, Some(commit.commit.tree), change, findings)?;
                 }
             }
         }
         for (update, change) in &facts.history.net {
             At {
                 facts,
+                gone: &gone,
                 commit: facts.updates[*update].command.new,
                 update: Some(update),
             }
             .judge(change, findings)?;
         }
+        for content in &facts.history.contents {
+            let at = At {
+                facts,
+                gone: &gone,
+                commit: None,
+                update: Some(&content.update),
+            };
+            at.judge_content_of_ref(content, &mut names, findings)?;
+        }
         Ok(())
     }
+}
+
+/// Paths where a commit of the push removes a file that nobody could execute. To add it again as one that can be
+/// executed is to change its mode in two steps.
+struct GoneFiles<'a>(HashSet<&'a BString>);
+
+impl<'a> GoneFiles<'a> {
+    fn of(facts: &Facts<'a>) -> Self {
+        let changes = || facts.history.commits.iter().flat_map(|new| &new.changes);
+        // Executables are rarely new, so most pushes need not be gone through.
+        if !changes().any(is_new_executable) {
+            return GoneFiles(HashSet::new());
+        }
+        let was_plain = |change: &&Change| {
+            let mut old = change.old.iter().flatten();
+            change
+                .new
+                .is_none_or(|new| new.mode.acts_as() != Mode::Blob)
+                && old.any(|old| old.mode.acts_as() == Mode::Blob)
+        };
+        GoneFiles(
+            changes()
+                .filter(was_plain)
+                .map(|change| &change.path)
+                .collect(),
+        )
+    }
+}
+
+/// Whether the change adds an executable file, rather than to make a file executable.
+fn is_new_executable(change: &Change) -> bool {
+    let is_file = |mode: Mode| matches!(mode.acts_as(), Mode::Blob | Mode::Executable);
+    change
+        .new
+        .is_some_and(|new| new.mode.acts_as() == Mode::Executable)
+        && !change.old.iter().flatten().any(|old| is_file(old.mode))
 }
 
 /// Longest link target or `.gitmodules` that is read, in bytes.
@@ -171,6 +222,7 @@ const READ_MAX_BYTES: u64 = 1 << 20;
 /// Where a change stands: what every finding about it shares.
 struct At<'a> {
     facts: &'a Facts<'a>,
+    gone: &'a GoneFiles<'a>,
     commit: Option<Oid>,
     update: Option<&'a usize>,
 }
@@ -214,7 +266,7 @@ impl At<'_> {
         if is_told {
             return self.judge_content(change, findings);
         }
-        if let Some((op, decided_by)) = missing_permission(boundary, path, &change.ops()) {
+        if let Some((op, decided_by)) = missing_permission(boundary, path, &self.ops(change)) {
             let (rule, title) = match (change.origin, op) {
                 (Origin::Merge, _) => (
                     "merge/evil",
@@ -243,6 +295,44 @@ impl At<'_> {
             findings.push(found);
         }
         self.judge_content(change, findings)
+    }
+
+    /// The operations of the change, as the push does them in all.
+    fn ops(&self, change: &Change) -> Vec<PathOp> {
+        let mut ops = change.ops();
+        if is_new_executable(change) && self.gone.0.contains(&change.path) {
+            ops.push(PathOp::Mode);
+        }
+        ops
+    }
+
+    /// What a ref to a tree or a blob holds is judged as if a commit added it.
+    fn judge_content_of_ref(
+        &self,
+        content: &NewContent,
+        names: &mut Names,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), RepoError> {
+        let change = Change {
+            path: content.path.clone(),
+            old: Vec::new(),
+            new: Some(content.entry),
+            origin: Origin::Commit,
+            moved_from: None,
+        };
+        if content.tree.is_some() {
+            self.judge(&change, findings)?;
+            return names.judge(self, content.tree, &change, findings);
+        }
+        // A bare blob has no path to be asked about: only a boundary that allows every path holds it.
+        if let Answer::Refused(decided_by) = self.facts.actor.boundary.may_every_path(PathOp::Add) {
+            let title = self.may_not("add content that has no path");
+            let mut found = self.finding("path/out-of-boundary", &change, title);
+            found.place.path = None;
+            found.decided_by = Some(decided_by);
+            findings.push(found);
+        }
+        Ok(())
     }
 
     /// The two kinds of file whose content names other places.
@@ -417,179 +507,5 @@ fn climbs(value: &[u8]) -> bool {
         .any(|part| part == b"..")
 }
 
-/// Names that were looked at already, so that a folder is read once and a name told once.
-#[derive(Default)]
-struct Names {
-    seen: HashSet<BString>,
-    folders: HashMap<Oid, Folder>,
-}
-
-/// One tree as a file system would see it.
-struct Folder {
-    below: HashMap<BString, Oid>,
-    /// Folded forms that more than one entry has.
-    twins: HashSet<Vec<u8>>,
-}
-
-impl Names {
-    /// Looks at the names of a path that a commit adds.
-    fn judge(
-        &mut self,
-        at: &At<'_>,
-        root: Oid,
-        change: &Change,
-        findings: &mut Vec<Finding>,
-    ) -> Result<(), RepoError> {
-        let appears = change.new.is_some() && change.old.iter().all(Option::is_none);
-        if !appears || !self.seen.insert(change.path.clone()) {
-            return Ok(());
-        }
-        let components = || change.path.split(|byte| *byte == b'/');
-        if let Some(why) = components().find_map(unportable) {
-            let mut found = at.finding(
-                "path/portable",
-                change,
-                "the path cannot exist on some systems",
-            );
-            found.detail = Some(why.to_owned());
-            findings.push(found);
-        }
-        let mut tree = Some(root);
-        for name in components() {
-            let Some(id) = tree else { break };
-            let folder = self.folder(at, id)?;
-            tree = folder.below.get(BStr::new(name)).copied();
-            if folder.twins.contains(&policy::folded(name)) {
-                let title = "the path can be mistaken for another one";
-                let mut found = at.finding("path/confusable", change, title);
-                found.detail = Some(format!("{} has a twin in its folder", Quoted(name)));
-                findings.push(found);
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn folder(&mut self, at: &At<'_>, id: Oid) -> Result<&Folder, RepoError> {
-        match self.folders.entry(id) {
-            hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
-            hash_map::Entry::Vacant(unknown) => {
-                let mut folder = Folder {
-                    below: HashMap::new(),
-                    twins: HashSet::new(),
-                };
-                let mut forms = HashSet::new();
-                for entry in at.facts.reader.tree(&id, at.facts.budget)? {
-                    let form = policy::folded(&entry.name);
-                    if !forms.insert(form.clone()) {
-                        folder.twins.insert(form);
-                    }
-                    if entry.mode == Mode::Tree {
-                        folder.below.insert(entry.name, entry.id);
-                    }
-                }
-                Ok(unknown.insert(folder))
-            }
-        }
-    }
-}
-
-/// Why a file name cannot exist on some systems.
-fn unportable(name: &[u8]) -> Option<&'static str> {
-    if name.contains(&b'\\') {
-        return Some("a backslash separates folders on Windows");
-    }
-    if name.contains(&b':') {
-        return Some("a colon names a drive or a stream on Windows");
-    }
-    if name.ends_with(b".") || name.ends_with(b" ") {
-        return Some("a trailing dot or space is cut on Windows");
-    }
-    let stem = name
-        .split(|byte| *byte == b'.')
-        .next()
-        .unwrap_or(name)
-        .trim_end_with(|c| c == ' ');
-    let device = [&b"con"[..], b"prn", b"aux", b"nul", b"conin$", b"conout$"]
-        .iter()
-        .any(|device| stem.eq_ignore_ascii_case(device))
-        || stem.len() == 4
-            && (stem[..3].eq_ignore_ascii_case(b"com") || stem[..3].eq_ignore_ascii_case(b"lpt"))
-            && stem[3].is_ascii_digit();
-    device.then_some("a device name on Windows")
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn link_targets_inside_the_tree_pass() {
-        for (link, target) in [
-            ("a", "b"),
-            ("docs/a", "../src/b"),
-            ("a/b/c", "../../d"),
-            ("a", "./b/../c"),
-        ] {
-            assert_eq!(
-                odd_target(BStr::new(link), target.as_bytes()),
-                None,
-                "{link} -> {target}"
-            );
-        }
-        for (link, target) in [
-            ("a", "/etc/passwd"),
-            ("a", "../b"),
-            ("docs/a", "../../b"),
-            ("a", ".git/config"),
-            ("a", "x/../.GIT/hooks"),
-            ("a", "C:\\x"),
-            ("a", "..\\x"),
-        ] {
-            assert!(
-                odd_target(BStr::new(link), target.as_bytes()).is_some(),
-                "{link} -> {target}"
-            );
-        }
-    }
-
-    #[test]
-    fn submodule_settings_that_run_or_climb_are_told() {
-        let plain =
-            "[submodule \"lib\"]\n\tpath = vendor/lib\n\turl = https://git.example/lib.git\n";
-        assert_eq!(odd_submodule(plain.as_bytes()), None);
-        let relative = "[submodule \"lib\"]\n\tpath = lib\n\turl = ../lib.git\n\tbranch = main\n";
-        assert_eq!(odd_submodule(relative.as_bytes()), None);
-        for bad in [
-            "[submodule \"x\"]\npath = x\nurl = ext::sh -c id\n",
-            "[submodule \"x\"]\npath = x\nurl = -u./payload\n",
-            "[submodule \"x\"]\npath = x\nurl = \"-u./payload\"\n",
-            "[submodule \"../../hooks\"]\npath = x\nurl = https://git.example/x\n",
-            "[submodule \"x\"]\npath = ../x\nurl = https://git.example/x\n",
-            "[submodule \"x\"]\npath = \"x\r\"\nurl = https://git.example/x\n",
-            "[submodule \"x\"]\npath = x\nurl = https://git.example/x\nupdate = !id\n",
-        ] {
-            assert!(odd_submodule(bad.as_bytes()).is_some(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn names_that_windows_cannot_hold_are_told() {
-        for name in [
-            "con", "NUL.txt", "a\\b", "C:x", "a.", "a ", "a::$DATA", "com1", "LPT9.c",
-        ] {
-            assert!(unportable(name.as_bytes()).is_some(), "{name}");
-        }
-        for name in [
-            "console",
-            "null.c",
-            "com",
-            "common.rs",
-            "a.b",
-            ".gitignore",
-            "aux-file.c",
-        ] {
-            assert!(unportable(name.as_bytes()).is_none(), "{name}");
-        }
-    }
-}
+mod tests;

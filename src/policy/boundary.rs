@@ -306,6 +306,15 @@ impl Boundary {
         )
     }
 
+    /// Whether any path at all may change this way, as far as an entry `**` says so.
+    pub fn may_every_path(&self, op: PathOp) -> Answer {
+        self.ask(
+            op as u8,
+            |layer| layer.paths.as_ref(),
+            |target: &Target| target.as_written() == "**",
+        )
+    }
+
     fn ask<'a, T: 'a>(
         &'a self,
         op: u8,

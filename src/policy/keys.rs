@@ -334,7 +334,7 @@ pub(super) static PATH_ALLOW: &[Key] = &[
     required(
         "may",
         Shape::Choices(PATH_OPS),
-        "`add`, `modify`, `delete`, `mode` (the executable bit), `symlink`, `submodule`. A rename is a delete and an add.",
+        "`add`, `modify`, `delete`, `mode` (the executable bit of a file that is there already; a new file may have it with `add` alone), `symlink`, `submodule`. A rename is a delete and an add.",
     ),
 ];
 

@@ -552,9 +552,17 @@ impl RepositoryPolicy {
     }
 }
 
-/// Whether the path is the repository's own policy, in any spelling that a file system takes for it.
+/// Whether the path is the repository's own policy, in any spelling that a file system takes for it, or lies in a
+/// folder of that name: a policy that is a folder cannot be used, and would refuse every agent.
 pub fn is_policy_path(path: &[u8]) -> bool {
-    is_spelling_of(path, REPOSITORY_POLICY)
+    // What folding takes for nothing, as in `./`, may stand before the name.
+    let folded = fold::path(path);
+    let end = memchr::memchr(b'/', &folded.bytes).unwrap_or(folded.bytes.len());
+    let first = fold::Folded {
+        bytes: folded.bytes[..end].into(),
+        ..folded
+    };
+    pattern::folded_glob_matches(REPOSITORY_POLICY.as_bytes(), &first)
 }
 
 /// Whether some file system takes the path for `literal`, a path in lower-case ASCII.

@@ -305,11 +305,16 @@ fn the_policy_of_a_repository_in_every_spelling() {
         b".ringfence.yaml::$DATA",
         b"RINGFE~1.YAM",
         ".ring\u{200b}fence.yaml".as_bytes(),
+        b".ringfence.yaml/x",
+        b".Ringfence.yaml\\x",
+        b"RINGFE~1.YAM/x/y",
     ] {
         assert!(is_policy_path(path), "{}", path.escape_ascii());
     }
     assert!(!is_policy_path(b"docs/.ringfence.yaml"));
     assert!(!is_policy_path(b"ringfence.yaml"));
+    assert!(!is_policy_path(b"docs/.ringfence.yaml/x"));
+    assert!(!is_policy_path(b".ringfence.yaml.d/x"));
 }
 
 #[test]

@@ -73,6 +73,8 @@ pub struct NewContent {
     pub update: usize,
     /// Path in the tree; empty when the ref points straight to a blob.
     pub path: BString,
+    /// The tree that the path starts from; none when the ref points straight to a blob.
+    pub tree: Option<Oid>,
     /// What stands there.
     pub entry: Entry,
 }
@@ -318,6 +320,7 @@ impl Walk<'_> {
                 self.history.contents.push(NewContent {
                     update: index,
                     path: BString::default(),
+                    tree: None,
                     entry: Entry {
                         mode: Mode::Blob,
                         id,
@@ -337,6 +340,7 @@ impl Walk<'_> {
                     .extend(found.into_iter().map(|(path, entry)| NewContent {
                         update: index,
                         path,
+                        tree: Some(id),
                         entry,
                     }));
             }

@@ -1,0 +1,71 @@
+use super::names::unportable;
+use super::*;
+
+#[test]
+fn link_targets_inside_the_tree_pass() {
+    for (link, target) in [
+        ("a", "b"),
+        ("docs/a", "../src/b"),
+        ("a/b/c", "../../d"),
+        ("a", "./b/../c"),
+    ] {
+        assert_eq!(
+            odd_target(BStr::new(link), target.as_bytes()),
+            None,
+            "{link} -> {target}"
+        );
+    }
+    for (link, target) in [
+        ("a", "/etc/passwd"),
+        ("a", "../b"),
+        ("docs/a", "../../b"),
+        ("a", ".git/config"),
+        ("a", "x/../.GIT/hooks"),
+        ("a", "C:\\x"),
+        ("a", "..\\x"),
+    ] {
+        assert!(
+            odd_target(BStr::new(link), target.as_bytes()).is_some(),
+            "{link} -> {target}"
+        );
+    }
+}
+
+#[test]
+fn submodule_settings_that_run_or_climb_are_told() {
+    let plain = "[submodule \"lib\"]\n\tpath = vendor/lib\n\turl = https://git.example/lib.git\n";
+    assert_eq!(odd_submodule(plain.as_bytes()), None);
+    let relative = "[submodule \"lib\"]\n\tpath = lib\n\turl = ../lib.git\n\tbranch = main\n";
+    assert_eq!(odd_submodule(relative.as_bytes()), None);
+    for bad in [
+        "[submodule \"x\"]\npath = x\nurl = ext::sh -c id\n",
+        "[submodule \"x\"]\npath = x\nurl = -u./payload\n",
+        "[submodule \"x\"]\npath = x\nurl = \"-u./payload\"\n",
+        "[submodule \"../../hooks\"]\npath = x\nurl = https://git.example/x\n",
+        "[submodule \"x\"]\npath = ../x\nurl = https://git.example/x\n",
+        "[submodule \"x\"]\npath = \"x\r\"\nurl = https://git.example/x\n",
+        "[submodule \"x\"]\npath = x\nurl = https://git.example/x\nupdate = !id\n",
+    ] {
+        assert!(odd_submodule(bad.as_bytes()).is_some(), "{bad:?}");
+    }
+}
+
+#[test]
+fn names_that_windows_cannot_hold_are_told() {
+    for name in [
+        "con", "NUL.txt", "a\\b", "C:x", "a.", "a ", "a::$DATA", "com1", "LPT9.c",
+    ] {
+        assert!(unportable(name.as_bytes()).is_some(), "{name}");
+    }
+    for name in [
+        "console",
+        "null.c",
+        "com",
+        "common.rs",
+        "a.b",
+        ".gitignore",
+        "aux-file.c",
+    ] {
+        assert!(unportable(name.as_bytes()).is_none(), "{name}");
+    }
+}
