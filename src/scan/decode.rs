@@ -338,6 +338,10 @@ impl<'a> Run<'a> {
                 continue;
             }
             let is_hex = letters.iter().all(u8::is_ascii_hexdigit);
+            // `0x…`, `key_…`: one letter that is no digit does not make all of it base64.
+            if !is_hex && !self.hex_stretches(text, packed.clone(), depth, found)? {
+                return Ok(());
+            }
             let (steps, name) = if is_hex { (2, "hex") } else { (4, "base64") };
             // What stands before the run may be letters too (a path, a word): every alignment is tried.
             for skip in 0..steps {
@@ -361,6 +365,39 @@ impl<'a> Run<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Stretches of hex digits inside a run of letters, each line for itself. `false`: a bound was reached.
+    fn hex_stretches(
+        &mut self,
+        text: &[u8],
+        run: Range<usize>,
+        depth: u32,
+        found: &mut Vec<Match>,
+    ) -> Result<bool, Exhausted> {
+        let mut at = run.start;
+        // Looked at from the far end: what breaks a stretch there spares the rest of it.
+        while at + RUN_MIN_BYTES <= run.end {
+            let last = at + RUN_MIN_BYTES - 1;
+            let broken = (at..=last).rev().find(|&at| !text[at].is_ascii_hexdigit());
+            if let Some(broken) = broken {
+                at = broken + 1;
+                continue;
+            }
+            let mut end = last + 1;
+            while end < run.end && text[end].is_ascii_hexdigit() {
+                end += 1;
+            }
+            for skip in 0..2 {
+                let inner = from_hex(&text[at + skip..end]);
+                let map = Map::Linear { count: 1, of: 2 };
+                if !self.inner(&inner, at + skip..end, map, "hex", depth, found)? {
+                    return Ok(false);
+                }
+            }
+            at = end + 1;
+        }
+        Ok(true)
     }
 
     /// A gzip member or a zip entry. Returns the end of what was read.

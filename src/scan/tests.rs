@@ -276,3 +276,23 @@ fn a_secret_inside_another_in_a_compressed_part_is_one() {
     );
     assert_eq!(ids(&gzip(url.as_bytes())), ["secret/github-pat"]);
 }
+
+#[test]
+fn hex_behind_a_letter() {
+    let token = made("ghp_{crc62:30}");
+    let hex = data_encoding::HEXLOWER.encode(token.as_bytes());
+    for text in [
+        format!("k = 0x{hex}\n"),
+        format!("key_{hex}"),
+        format!("x{hex}z"),
+        format!("a{hex}"),
+        format!("zz{hex}{}", "ab".repeat(20)),
+        data_encoding::BASE64.encode(format!("some words 0x{hex}").as_bytes()),
+    ] {
+        let told = scan(text.as_bytes());
+        assert_eq!(told.matches.len(), 1, "{text}");
+        assert_eq!(told.matches[0].value(), token.as_bytes());
+    }
+    let text = format!("key_{hex};");
+    assert_eq!(scan(text.as_bytes()).matches[0].bytes, 4..4 + hex.len());
+}
