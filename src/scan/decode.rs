@@ -5,6 +5,7 @@ use std::io::Read;
 use std::ops::Range;
 
 use super::confirm::{self, Window, Work};
+use super::escapes;
 use super::prefilter::{BLOCK, Visit, is_base64_letter};
 use super::rules::Pack;
 use super::{Limits, Match, settle};
@@ -15,6 +16,8 @@ const RUN_MIN_BYTES: usize = 24;
 /// What noting a keyword costs, and what looking at one encoded part costs beside its bytes.
 const KEYWORD_COST: usize = 64;
 const PART_COST: usize = 512;
+/// Shortest line of letters that goes on in the next.
+const LINE_MIN_BYTES: usize = 16;
 /// Unpacked streams are scanned in pieces of this size, so that a bomb costs no memory.
 const PIECE_BYTES: usize = 1 << 20;
 /// What two pieces share: longer than any secret.
@@ -202,6 +205,11 @@ impl<'a> Run<'a> {
             via: Vec::new(),
         }));
 
+        for (packed, plain) in escapes::unescaped(text) {
+            if !self.inner(&plain, packed, Map::Whole, "escapes", depth, found)? {
+                break;
+            }
+        }
         let zlib = is_zlib(text) && (depth > 0 || marks.is_empty());
         let has_nul = memchr::memchr(0, text).is_some();
         if dense.is_empty() && marks.is_empty() && !has_nul && !zlib {
@@ -483,8 +491,23 @@ fn is_zlib(text: &[u8]) -> bool {
 /// The letters around `at`, going on over line ends where the lines are long. The place, the letters, folded or not.
 fn run_of_letters(text: &[u8], at: usize, from: usize) -> (Range<usize>, Vec<u8>, bool) {
     let mut start = at;
-    while start > from && is_base64_letter(text[start - 1]) {
-        start -= 1;
+    loop {
+        while start > from && is_base64_letter(text[start - 1]) {
+            start -= 1;
+        }
+        // Short lines need not show in the walk: the armour may have begun before this one.
+        let blank = |byte: &&u8| matches!(**byte, b'\r' | b'\n' | b' ' | b'\t');
+        let before = &text[from.max(start.saturating_sub(32))..start];
+        let blanks = before.iter().rev().take_while(blank).count();
+        let last = &text[from..start - blanks];
+        let is_long = last.len() >= LINE_MIN_BYTES
+            && last[last.len() - LINE_MIN_BYTES..]
+                .iter()
+                .all(|byte| is_base64_letter(*byte));
+        if !is_long || !before[before.len() - blanks..].contains(&b'\n') {
+            break;
+        }
+        start -= blanks;
     }
     let mut letters = Vec::new();
     let mut folded = false;
@@ -496,7 +519,7 @@ fn run_of_letters(text: &[u8], at: usize, from: usize) -> (Range<usize>, Vec<u8>
         }
         letters.extend_from_slice(&text[line..end]);
         // A next line of the same armour: this one was long, and the next starts with letters after blanks.
-        if end - line < 32 {
+        if end - line < LINE_MIN_BYTES {
             break;
         }
         let mut next = end;

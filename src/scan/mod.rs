@@ -9,6 +9,7 @@ pub mod rules;
 
 mod confirm;
 mod decode;
+mod escapes;
 mod sample;
 #[cfg(test)]
 mod tests;

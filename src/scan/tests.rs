@@ -296,3 +296,41 @@ fn hex_behind_a_letter() {
     let text = format!("key_{hex};");
     assert_eq!(scan(text.as_bytes()).matches[0].bytes, 4..4 + hex.len());
 }
+
+#[test]
+fn escaped_letters() {
+    let token = made("ghp_{crc62:30}");
+    let all = |escape: &dyn Fn(u8) -> String| token.bytes().map(escape).collect::<String>();
+    for text in [
+        token.replace('_', "%5F"),
+        format!("\"{}\"", token.replace('_', "\\u005f")),
+        token.replace('_', "&#95;"),
+        all(&|byte| format!("\\x{byte:02x}")),
+        all(&|byte| format!("&#x{byte:x};")),
+        all(&|byte| format!("%{byte:02X}")),
+    ] {
+        assert_eq!(ids(text.as_bytes()), ["secret/github-pat"], "{text}");
+    }
+    let plain = format!("{token} and %41");
+    assert_eq!(scan(plain.as_bytes()).matches.len(), 1);
+}
+
+#[test]
+fn base64_in_short_lines() {
+    let token = made("ghp_{crc62:30}");
+    for width in [30, 31] {
+        for before in 0..16 {
+            let packed = data_encoding::BASE64.encode(format!("key {token}\n").as_bytes());
+            let lines: Vec<&str> = (0..packed.len())
+                .step_by(width)
+                .map(|at| &packed[at..packed.len().min(at + width)])
+                .collect();
+            let text = format!("{} {}\n", ".".repeat(before), lines.join("\n"));
+            let found = ids(text.as_bytes());
+            assert!(
+                width < 30 || found == ["secret/github-pat"],
+                "{width} {before}"
+            );
+        }
+    }
+}
