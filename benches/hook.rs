@@ -324,7 +324,7 @@ impl World {
 
     /// `count` commits, each editing one file of 230 KB and one small one.
     fn many_commits(&self, count: usize) -> Quarantined {
-        self.quarantine("tmp_objdir-incoming-many", |world, env| {
+        let imported = self.quarantine("tmp_objdir-incoming-many", |world, env| {
             let mut lines: Vec<String> = prose(3, 4_000).lines().map(str::to_owned).collect();
             let mut stream = String::new();
             for number in 0..count {
@@ -342,7 +342,43 @@ impl World {
                 stream.push_str(&format!("M 100644 inline docs/note-{}.md\n{}", number % 50, data(&small)));
             }
             world.import(env, &stream)
+        });
+        self.as_received(imported)
+    }
+
+    /// Packs a quarantine as receive-pack has it: what the client's `git push` made of its objects.
+    /// (fast-import leaves whole objects, which no pusher sends.)
+    fn as_received(&self, imported: Quarantined) -> Quarantined {
+        let env = self.quarantine_env(&imported.folder);
+        let wanted = format!("{}\n^{}\n", imported.new, self.tip);
+        let pack = self.root.path().join("pushed.pack");
+        let pack = pack.to_str().expect("the folder is UTF-8");
+        let sent = "git pack-objects --revs --thin --no-reuse-delta --quiet --stdout";
+        self.run_shell(&format!("{sent} > {pack}"), &env, &wanted);
+        self.quarantine("tmp_objdir-incoming-received", |world, env| {
+            let kept = "git index-pack --fix-thin --stdin";
+            world.run_shell(&format!("{kept} < {pack}"), env, "");
+            imported.new
         })
+    }
+
+    fn run_shell(&self, script: &str, env: &[(String, String)], stdin: &str) {
+        let mut child = Command::new("sh")
+            .args(["-c", script])
+            .env_clear()
+            .envs(scrubbed())
+            .envs(env.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.root.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("sh starts");
+        let mut to_child = child.stdin.take().expect("piped");
+        to_child
+            .write_all(stdin.as_bytes())
+            .expect("it reads its input");
+        drop(to_child);
+        assert!(child.wait().expect("it ends").success(), "{script}");
     }
 
     /// Imports below the quarantine and leaves the ref store as it was.

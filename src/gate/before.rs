@@ -21,12 +21,12 @@ const MARGIN_BYTES: usize = 4 << 10;
 const DENSE_LINE_BYTES: usize = 20;
 
 /// Loaded blobs that are kept, in bytes: the next commit's old version is this one's new version.
-const KEPT_BYTES: usize = 8 << 20;
+const KEPT_BYTES: usize = 4 << 20;
 
 /// Blobs by id, the latest kept.
 pub(super) struct Blobs<'r> {
     pub(super) reader: &'r Reader<'r>,
-    recent: VecDeque<(Oid, Rc<[u8]>)>,
+    recent: VecDeque<(Oid, Rc<Vec<u8>>)>,
     kept_bytes: usize,
 }
 
@@ -39,13 +39,18 @@ impl<'r> Blobs<'r> {
         }
     }
 
-    pub(super) fn load(&mut self, id: &Oid, budget: &Budget) -> Result<Rc<[u8]>, RepoError> {
+    pub(super) fn load(&mut self, id: &Oid, budget: &Budget) -> Result<Rc<Vec<u8>>, RepoError> {
         if let Some((_, bytes)) = self.recent.iter().rev().find(|(kept, _)| kept == id) {
             return Ok(bytes.clone());
         }
         let mut buffer = Vec::new();
         let object = self.reader.find(id, &mut buffer, budget)?;
-        let bytes: Rc<[u8]> = object.ok_or(RepoError::Missing(*id))?.data.into();
+        let data = object.ok_or(RepoError::Missing(*id))?.data;
+        // The reader leaves nothing else in the buffer; a copy of every blob would show.
+        let length = data.len();
+        debug_assert!(length == buffer.len(), "the buffer holds the object alone");
+        buffer.truncate(length);
+        let bytes = Rc::new(buffer);
         self.kept_bytes += bytes.len();
         self.recent.push_back((*id, bytes.clone()));
         while self.kept_bytes > KEPT_BYTES && self.recent.len() > 1 {
@@ -58,7 +63,7 @@ impl<'r> Blobs<'r> {
 
     /// The earlier versions of a change, one a parent that had a file or a link there. One that is too large
     /// to be read is left out: then everything counts as added.
-    fn old(&mut self, change: &Change, budget: &Budget) -> Result<Vec<Rc<[u8]>>, RepoError> {
+    fn old(&mut self, change: &Change, budget: &Budget) -> Result<Vec<Rc<Vec<u8>>>, RepoError> {
         let mut versions = Vec::new();
         for entry in change.old.iter().flatten() {
             if !matches!(entry.mode, Mode::Blob | Mode::Executable | Mode::Symlink) {
@@ -175,7 +180,7 @@ pub(super) fn lines(
 
 /// One earlier version of a text.
 pub(super) struct Version<'a> {
-    pub(super) bytes: Rc<[u8]>,
+    pub(super) bytes: Rc<Vec<u8>>,
     pub(super) path: &'a BStr,
     /// What the new version adds to it.
     pub(super) added: Added,
@@ -186,7 +191,7 @@ pub(super) struct Version<'a> {
 pub(super) fn versions<'a>(
     blobs: &mut Blobs<'_>,
     change: Option<&'a Change>,
-    new: &Rc<[u8]>,
+    new: &Rc<Vec<u8>>,
     budget: &Budget,
 ) -> Result<Vec<Version<'a>>, RepoError> {
     let Some(change) = change else {
@@ -196,7 +201,7 @@ pub(super) fn versions<'a>(
         Some(path) => (path.as_bstr(), vec![new.clone()]),
         None => (change.path.as_bstr(), blobs.old(change, budget)?),
     };
-    let version = |bytes: Rc<[u8]>| Version {
+    let version = |bytes: Rc<Vec<u8>>| Version {
         added: Added::between(&bytes, new),
         bytes,
         path,

@@ -218,7 +218,7 @@ fn corrupt(id: &Oid, error: &dyn std::fmt::Display) -> RepoError {
 }
 
 /// Half of what one handle keeps of objects made from deltas, in bytes.
-const GENERATION_BYTES: usize = 8 << 20;
+const GENERATION_BYTES: usize = 4 << 20;
 
 /// Objects made from deltas are the bases of older ones: a walk over history would build each chain anew. Kept in
 /// two generations; when the young one is full it becomes the old one, and what was old is dropped.
