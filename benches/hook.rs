@@ -211,9 +211,9 @@ impl World {
         world.run_git(
             &["init", "--quiet", "--bare", "--initial-branch=main", "."],
             &[],
-            "",
+            [],
         );
-        world.run_git(&["fast-import", "--quiet"], &[], &history(refs, commits));
+        world.run_git(&["fast-import", "--quiet"], &[], history(refs, commits));
         world.git(&["pack-refs", "--all"]);
         world.git(&["repack", "-adq"]);
         world.tip = world.git(&["rev-parse", "refs/heads/main"]);
@@ -226,10 +226,16 @@ impl World {
     }
 
     fn git(&self, args: &[&str]) -> String {
-        self.run_git(args, &[], "")
+        self.run_git(args, &[], [])
     }
 
-    fn run_git(&self, args: &[&str], env: &[(String, String)], stdin: &str) -> String {
+    /// Feeds git piece by piece: the peak of a child is at least that of this process when it starts one.
+    fn run_git(
+        &self,
+        args: &[&str],
+        env: &[(String, String)],
+        stdin: impl IntoIterator<Item = String>,
+    ) -> String {
         let mut child = Command::new("git")
             .args(args)
             .env_clear()
@@ -240,12 +246,13 @@ impl World {
             .stdout(Stdio::piped())
             .spawn()
             .expect("git starts");
-        child
-            .stdin
-            .take()
-            .expect("piped")
-            .write_all(stdin.as_bytes())
-            .expect("git reads its input");
+        let mut input = child.stdin.take().expect("piped");
+        for piece in stdin {
+            input
+                .write_all(piece.as_bytes())
+                .expect("git reads its input");
+        }
+        drop(input);
         let output = child.wait_with_output().expect("git ends");
         assert!(output.status.success(), "git {args:?}");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
@@ -318,7 +325,7 @@ impl World {
                 world.tip,
                 data(&prose(7, 120)),
             );
-            world.import(env, &stream)
+            world.import(env, [stream])
         })
     }
 
@@ -326,22 +333,20 @@ impl World {
     fn many_commits(&self, count: usize) -> Quarantined {
         let imported = self.quarantine("tmp_objdir-incoming-many", |world, env| {
             let mut lines: Vec<String> = prose(3, 4_000).lines().map(str::to_owned).collect();
-            let mut stream = String::new();
-            for number in 0..count {
+            let commit = |number: usize| {
                 let at = number * 37 % lines.len();
                 lines[at] = format!("line {at} as commit {number} has it, said in other words");
-                stream.push_str(&format!(
-                    "commit {AGENT_REF}\ncommitter docs-bot <docs-bot@agents.example> {} +0000\ndata 4\nEdit\n",
-                    1_700_000_000 + number
-                ));
-                if number == 0 {
-                    stream.push_str(&format!("from {}\n", world.tip));
-                }
-                stream.push_str(&format!("M 100644 inline docs/long.md\n{}", data(&lines.join("\n"))));
-                let small = prose(number as u64, 20);
-                stream.push_str(&format!("M 100644 inline docs/note-{}.md\n{}", number % 50, data(&small)));
-            }
-            world.import(env, &stream)
+                let from = if number == 0 { format!("from {}\n", world.tip) } else { String::new() };
+                format!(
+                    "commit {AGENT_REF}\ncommitter docs-bot <docs-bot@agents.example> {} +0000\ndata 4\nEdit\n\
+                     {from}M 100644 inline docs/long.md\n{}M 100644 inline docs/note-{}.md\n{}",
+                    1_700_000_000 + number,
+                    data(&lines.join("\n")),
+                    number % 50,
+                    data(&prose(number as u64, 20)),
+                )
+            };
+            world.import(env, (0..count).map(commit))
         });
         self.as_received(imported)
     }
@@ -382,10 +387,10 @@ impl World {
     }
 
     /// Imports below the quarantine and leaves the ref store as it was.
-    fn import(&self, env: &[(String, String)], stream: &str) -> String {
+    fn import(&self, env: &[(String, String)], stream: impl IntoIterator<Item = String>) -> String {
         self.run_git(&["fast-import", "--quiet", "--force"], env, stream);
-        let new = self.run_git(&["rev-parse", AGENT_REF], env, "");
-        self.run_git(&["update-ref", "-d", AGENT_REF], env, "");
+        let new = self.run_git(&["rev-parse", AGENT_REF], env, []);
+        self.run_git(&["update-ref", "-d", AGENT_REF], env, []);
         new
     }
 
@@ -499,34 +504,35 @@ fn median(mut figures: Vec<Duration>) -> Duration {
 }
 
 /// A history of `commits` commits on main, and refs spread over it.
-fn history(refs: usize, commits: usize) -> String {
-    let mut stream = String::new();
-    for number in 0..commits {
-        let text = prose(number as u64, 60);
-        stream.push_str(&format!(
+fn history(refs: usize, commits: usize) -> impl Iterator<Item = String> {
+    let on_main = move |number: usize| {
+        let text = data(&prose(number as u64, 60));
+        let mut commit = format!(
             "commit refs/heads/main\nmark :{}\ncommitter alice <alice@people.example> {} +0000\ndata 4\nWork\n\
-             M 100644 inline src/part-{}/file-{}.txt\n{}",
+             M 100644 inline src/part-{}/file-{}.txt\n{text}",
             number + 1,
             1_600_000_000 + number * 60,
             number % 20,
             number % 400,
-            data(&text),
-        ));
-        if number % 10 == 0 {
-            let path = format!("docs/guide-{}.md", number / 10 % 40);
-            stream.push_str(&format!("M 100644 inline {path}\n{}", data(&text)));
+        );
+        if number.is_multiple_of(10) {
+            commit.push_str(&format!(
+                "M 100644 inline docs/guide-{}.md\n{text}",
+                number / 10 % 40
+            ));
         }
-    }
-    for number in 0..refs {
-        stream.push_str(&format!(
+        commit
+    };
+    let on_topic = move |number: usize| {
+        format!(
             "commit refs/heads/topic/{number}\ncommitter alice <alice@people.example> {} +0000\ndata 5\nTopic\n\
              from :{}\nM 100644 inline docs/topic.md\n{}",
             1_650_000_000 + number,
             number * 7 % commits + 1,
             data(&format!("topic {number}\n")),
-        ));
-    }
-    stream
+        )
+    };
+    (0..commits).map(on_main).chain((0..refs).map(on_topic))
 }
 
 fn data(text: &str) -> String {

@@ -39,13 +39,17 @@ impl<'r> Blobs<'r> {
         }
     }
 
-    pub(super) fn load(&mut self, id: &Oid, budget: &Budget) -> Result<Rc<Vec<u8>>, RepoError> {
+    pub(super) fn load(
+        &mut self,
+        id: &Oid,
+        size: u64,
+        budget: &Budget,
+    ) -> Result<Rc<Vec<u8>>, RepoError> {
         if let Some((_, bytes)) = self.recent.iter().rev().find(|(kept, _)| kept == id) {
             return Ok(bytes.clone());
         }
         let mut buffer = Vec::new();
-        let object = self.reader.find(id, &mut buffer, budget)?;
-        let data = object.ok_or(RepoError::Missing(*id))?.data;
+        let data = self.reader.read(id, size, &mut buffer, budget)?.data;
         // The reader leaves nothing else in the buffer; a copy of every blob would show.
         let length = data.len();
         debug_assert!(length == buffer.len(), "the buffer holds the object alone");
@@ -71,7 +75,7 @@ impl<'r> Blobs<'r> {
             }
             match self.reader.header(&entry.id)? {
                 Some((_, size)) if size > budget.bounds().blob_bytes => {}
-                Some(_) => versions.push(self.load(&entry.id, budget)?),
+                Some((_, size)) => versions.push(self.load(&entry.id, size, budget)?),
                 None => return Err(RepoError::Missing(entry.id)),
             }
         }

@@ -343,7 +343,7 @@ impl Pass<'_> {
             }
             return Ok(judged);
         }
-        let bytes = blobs.load(&job.blob, budget)?;
+        let bytes = blobs.load(&job.blob, size, budget)?;
         let window = before::window(blobs, job, &bytes, budget)?;
         judged.bytes = window.len() as u64;
         let mut hits = self.hits(&Text {

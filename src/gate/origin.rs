@@ -70,7 +70,15 @@ pub fn trusted_tips(
     tips.retain(|(name, _)| !name.as_bytes().starts_with(b"refs/pull/"));
     let reader = repo.reader();
     tips.into_iter()
-        .map(|(name, id)| Ok((name, peel(&reader, id)?)))
+        .map(|(name, id)| {
+            // git lets no branch hold a tag object, so most tips need not be looked at.
+            let id = if is_branch(&name) {
+                id
+            } else {
+                peel(&reader, id)?
+            };
+            Ok((name, id))
+        })
         .collect()
 }
 
@@ -126,6 +134,10 @@ fn tips_matching(
     Ok(named.collect())
 }
 
+fn is_branch(name: &RefName) -> bool {
+    name.as_bytes().starts_with(b"refs/heads/")
+}
+
 /// Follows annotated tags, at most as many as git nests in practice.
 fn peel(reader: &Reader<'_>, mut id: Oid) -> Result<Oid, RepoError> {
     let budget = crate::budget::Budget::new(crate::budget::Bounds::default());
@@ -148,14 +160,17 @@ pub(super) fn narrow(
     reader: &Reader<'_>,
     actor: &mut Actor,
 ) -> Result<Option<Finding>, RepoError> {
-    let head = request.repo.head()?;
+    // With one trusted ref there is nothing to choose, and HEAD need not be asked again.
+    let head = match request.trusted.len() {
+        0 => return Ok(None), // Nothing is stored yet, so nothing narrows.
+        1 => None,
+        _ => request.repo.head()?,
+    };
     let of_head = request
         .trusted
         .iter()
         .find(|(name, _)| Some(name) == head.as_ref());
-    let Some((name, tip)) = of_head.or_else(|| request.trusted.first()) else {
-        return Ok(None); // Nothing is stored yet, so nothing narrows.
-    };
+    let (name, tip) = of_head.unwrap_or(&request.trusted[0]);
     let invalid = |why: String| {
         let title = "the repository's own policy cannot be used";
         let mut place = Place::new(Part::Path);
@@ -166,11 +181,11 @@ pub(super) fn narrow(
         found.detail = Some(why);
         Ok(Some(found))
     };
-    let tree = match reader.header(tip)? {
-        Some((ObjectKind::Commit, _)) => reader.commit(tip, request.budget)?.tree,
-        Some(_) => return Ok(None), // A trusted ref to a tree or blob holds no policy.
-        None => return Err(RepoError::Missing(*tip)),
-    };
+    // A branch holds a commit; only a tag may hold something else, and then no policy.
+    if !is_branch(name) && !matches!(reader.header(tip)?, Some((ObjectKind::Commit, _))) {
+        return Ok(None);
+    }
+    let tree = reader.commit(tip, request.budget)?.tree;
     let entries = reader.tree(&tree, request.budget)?;
     let Some(entry) = entries
         .iter()

@@ -181,6 +181,25 @@ impl<'r> Reader<'r> {
         }))
     }
 
+    /// Reads an object whose size the caller has from [`Reader::header`], and has found small enough: it is not
+    /// asked for again.
+    pub fn read<'b>(
+        &self,
+        id: &Oid,
+        size: u64,
+        buffer: &'b mut Vec<u8>,
+        budget: &Budget,
+    ) -> Result<Object<'b>, RepoError> {
+        budget.take_bytes(size)?;
+        for view in self.views() {
+            if let Some(object) = view.find(id, buffer)? {
+                let kind = object.kind;
+                return Ok(Object { kind, data: buffer });
+            }
+        }
+        Err(RepoError::Missing(*id))
+    }
+
     /// Kind and size of an object, without inflating it; `None` when no store has it.
     pub fn header(&self, id: &Oid) -> Result<Option<(Kind, u64)>, RepoError> {
         for view in self.views() {
