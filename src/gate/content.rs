@@ -383,6 +383,7 @@ impl Pass<'_> {
                 earlier.push((self.hits(&text)?, version));
             }
             for hit in &hits {
+                budget.check_time().map_err(Unjudged::Exhausted)?;
                 let mut found = finding(hit.clone(), occurrence.place(job), &bytes);
                 // Nothing was added here, and the version before said the same. In a merge one such parent is
                 // enough: its own commit was judged, or is trusted.

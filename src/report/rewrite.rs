@@ -438,10 +438,16 @@ fn net_effect(cure: &mut Cure, decision: &Decision, findings: &[&Judged]) {
     if findings.is_empty() {
         return;
     }
-    cure.lines.push(Line::Say(
-        "The push as a whole changes what it may not. Put these paths back to what the server has:"
-            .into(),
-    ));
+    let to_put_back = findings
+        .iter()
+        .any(|judged| judged.finding.place.path.is_some());
+    cure.lines.push(Line::Say(match to_put_back {
+        true => {
+            "The push as a whole changes what it may not. Put these paths back to what the server has:"
+                .into()
+        }
+        false => "What the ref points to holds what it may not. Make it again without that.".into(),
+    }));
     let mut unknown = Vec::new();
     for update in &decision.updates {
         let of_update = |judged: &&&Judged| {
