@@ -88,7 +88,7 @@ fn errand(environment: &Environment<'_>) -> Result<Option<Errand>, InputError> {
 ///
 /// Up to 1.25 the variables of a push over HTTP come from the URL: an old name of a renamed repository, in any case. A
 /// client could so choose among the boundaries of a policy. The folder cannot be chosen (Gitea keeps a repository in
-/// `<owner>/<name>.git`, lower case), so the folder's name is taken where the two differ.
+/// `<owner>/<name>.git`, lower case), so the folder's name is taken where one of the two parts differs.
 fn repository_name(environment: &Environment<'_>, git_dir: &Path) -> Result<String, InputError> {
     let mut told = format!(
         "{}/{}",
@@ -102,7 +102,15 @@ fn repository_name(environment: &Environment<'_>, git_dir: &Path) -> Result<Stri
         .into_iter()
         .next()
         .ok_or(InputError::Repository("its folder has no name"))?;
-    Ok(if kept.eq_ignore_ascii_case(&told) {
+    // A folder that has neither the owner's name nor the repository's is no old name of it, but another layout.
+    let part = |name: &str, at: usize| {
+        name.split('/')
+            .nth(at)
+            .unwrap_or_default()
+            .to_ascii_lowercase()
+    };
+    let is_layout_of_gitea = part(&kept, 0) == part(&told, 0) || part(&kept, 1) == part(&told, 1);
+    Ok(if kept.eq_ignore_ascii_case(&told) || !is_layout_of_gitea {
         told
     } else {
         kept

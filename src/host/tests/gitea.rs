@@ -206,6 +206,14 @@ fn gitea_old_name_in_the_url_does_not_choose_the_boundary() {
         .push()
         .unwrap();
     assert_eq!(push.repository, ["Org/Site"]);
+    // A repository that was given to another owner.
+    let push = gitea(&[("GITEA_REPO_USER_NAME", "docs-team")])
+        .push()
+        .unwrap();
+    assert_eq!(push.repository, ["org/site"]);
+    // Kept in a layout of somebody's own.
+    let push = gitea(&[]).folder("storage/0017.git").push().unwrap();
+    assert_eq!(push.repository, ["org/site"]);
 }
 
 #[test]
