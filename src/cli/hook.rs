@@ -197,12 +197,14 @@ fn pre_push(
 }
 
 fn post_receive(policy: Option<&Path>) -> Result<Exit, Refusal> {
-    let layout = Layout::from_hook(&server::variable, &current_folder()?).map_err(unreadable)?;
-    let policy = server::load_policy(policy, Some(&layout.common_dir)).map_err(for_pusher)?;
+    // Nothing can be refused any more, and nothing is said to be: the words are of the record alone.
+    let not_recorded =
+        |why: &dyn std::fmt::Display| Refusal::usage(format!("what landed is not recorded: {why}"));
+    let layout = Layout::from_hook(&server::variable, &current_folder()?)
+        .map_err(|error| not_recorded(&error.brief()))?;
+    let policy = server::load_policy(policy, Some(&layout.common_dir))
+        .map_err(|_| not_recorded(&"the policy cannot be used"))?;
     let path = server::ledger_path(&policy, &layout);
-    let not_recorded = |error: &dyn std::fmt::Display| {
-        Refusal::unjudged(format!("what landed is not recorded: {error}"))
-    };
     let mut stdin = std::io::stdin().lock();
     let push = host::receive(
         &server::variable,
