@@ -88,7 +88,8 @@ impl<'r> Blobs<'r> {
 /// came, or is trusted.
 ///
 /// An encoded block is taken whole or not at all, because a change at its start can give its end another
-/// meaning; a file with NUL bytes is taken whole for the same reason.
+/// meaning; a file that is not plain UTF-8 (an archive, a compressed stream, UTF-16) is taken whole for the
+/// same reason: one byte mended at its start can open the rest.
 pub(super) fn window(
     blobs: &mut Blobs<'_>,
     job: &Job<'_>,
@@ -106,8 +107,7 @@ pub(super) fn window(
     let ([old], false) = (versions.as_slice(), change.old.len() > 1) else {
         return Ok(whole);
     };
-    let has_nul = |text: &[u8]| memchr::memchr(0, text).is_some();
-    if has_nul(new) || has_nul(old) {
+    if !is_plain(new) || !is_plain(old) {
         return Ok(whole);
     }
     let (_, changed) = differing(old, new);
@@ -144,6 +144,10 @@ fn on_over_dense(text: &[u8], mut at: usize) -> usize {
         }
         at = after;
     }
+}
+
+fn is_plain(text: &[u8]) -> bool {
+    memchr::memchr(0, text).is_none() && std::str::from_utf8(text).is_ok()
 }
 
 fn is_dense(line: &[u8]) -> bool {
@@ -225,6 +229,15 @@ mod tests {
         let middle = text.len() / 2;
         assert_eq!(back_over_dense(text, middle), 16);
         assert_eq!(on_over_dense(text, middle), text.len() - 17);
+    }
+
+    #[test]
+    fn only_plain_text_is_cut() {
+        assert!(is_plain("words, émojis 🙂 and עברית\n".as_bytes()));
+        // The start of a gzip stream, of UTF-16, of a file with a NUL.
+        for whole in [&b"\x1f\x8b\x08\x10words"[..], b"\xff\xfew\x01", b"words\0"] {
+            assert!(!is_plain(whole), "{whole:?}");
+        }
     }
 
     #[test]
