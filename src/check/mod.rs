@@ -179,7 +179,7 @@ pub fn find_rule(id: &str) -> (&'static str, Option<&'static Rule>) {
         return ("identity", Some(rule));
     }
     for check in CHECKS {
-        if let Some(rule) = check.rules().iter().find(|rule| rule.id == id) {
+        if let Some(rule) = check.find(id) {
             return (check.name(), Some(rule));
         }
     }
@@ -193,6 +193,11 @@ pub trait Check: Sync {
 
     /// Its rules.
     fn rules(&self) -> &'static [Rule];
+
+    /// The rule with this id.
+    fn find(&self, id: &str) -> Option<&'static Rule> {
+        self.rules().iter().find(|rule| rule.id == id)
+    }
 
     /// Looks at the push as a whole.
     fn facts(&self, _facts: &Facts<'_>, _findings: &mut Vec<Finding>) -> Result<(), RepoError> {

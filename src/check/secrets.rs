@@ -1,12 +1,15 @@
 //! Secrets in any text of the push. The work is in [`crate::scan`].
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, OnceLock};
 
 use super::{Check, Hit, Rule, Text};
 use crate::budget::{Bounds, Budget, Exhausted};
+use crate::finding::Confidence;
 use crate::finding::{Evidence, Level};
 use crate::redact::FingerprintKey;
-use crate::scan::{Scanner, UNSCANNED};
+use crate::scan::{Scanner, SecretRule, UNSCANNED, active};
 
 /// The check.
 pub(super) struct Secrets;
@@ -17,7 +20,7 @@ pub(super) struct Secrets;
 pub(crate) fn masked(text: &[u8]) -> Option<Vec<u8>> {
     // A budget of its own: a push whose time is up is told about like any other.
     let budget = Budget::new(Bounds::default());
-    let Ok(outcome) = Scanner::builtin().scan(text, &budget) else {
+    let Ok(outcome) = Scanner::of(active()).scan(text, &budget) else {
         // What cannot be looked into is not shown.
         return Some(b"masked".to_vec());
     };
@@ -45,7 +48,7 @@ pub(crate) fn masked(text: &[u8]) -> Option<Vec<u8>> {
     Some(shown)
 }
 
-const ALREADY_PRESENT: Rule = Rule {
+static ALREADY_PRESENT: Rule = Rule {
     id: "secret/already-present",
     title: "the file holds a secret that was there before this push",
     doc: "The push touches or moves a file with a secret that it did not add. Nobody is refused for it, but a \
@@ -55,7 +58,23 @@ const ALREADY_PRESENT: Rule = Rule {
     fixed: false,
 };
 
-static RULES: &[Rule] = include!(concat!(env!("OUT_DIR"), "/secret_check_rules.rs"));
+/// A secret rule as policies and reports know it.
+fn rule_of(secret: &'static SecretRule) -> Rule {
+    let level = match secret.confidence {
+        Confidence::Possible => Level::Warn,
+        Confidence::Likely | Confidence::Certain => Level::Deny,
+    };
+    let about = secret.about();
+    let doc = format!("{}\n\nRevoke: {}", about.description, about.revoke);
+    Rule {
+        id: secret.id,
+        title: secret.title,
+        doc: String::leak(doc).trim(),
+        default: level,
+        default_human: level,
+        fixed: false,
+    }
+}
 
 impl Check for Secrets {
     fn name(&self) -> &'static str {
@@ -63,7 +82,31 @@ impl Check for Secrets {
     }
 
     fn rules(&self) -> &'static [Rule] {
-        RULES
+        static ALL: OnceLock<Vec<Rule>> = OnceLock::new();
+        ALL.get_or_init(|| {
+            active()
+                .rules()
+                .map(rule_of)
+                .chain([ALREADY_PRESENT])
+                .collect()
+        })
+    }
+
+    fn find(&self, id: &str) -> Option<&'static Rule> {
+        static FOUND: Mutex<BTreeMap<&str, &Rule>> = Mutex::new(BTreeMap::new());
+        if id == ALREADY_PRESENT.id {
+            return Some(&ALREADY_PRESENT);
+        }
+        // One rule is asked for where thousands are known: they are not all made for it.
+        let mut found = FOUND
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(&rule) = found.get(id) {
+            return Some(rule);
+        }
+        let rule: &Rule = Box::leak(Box::new(rule_of(active().find(id)?)));
+        found.insert(rule.id, rule);
+        Some(rule)
     }
 
     fn reads_content(&self) -> bool {
@@ -77,7 +120,7 @@ impl Check for Secrets {
         budget: &Budget,
         hits: &mut Vec<Hit>,
     ) -> Result<(), Exhausted> {
-        let outcome = Scanner::builtin().scan(text.bytes, budget)?;
+        let outcome = Scanner::of(active()).scan(text.bytes, budget)?;
         hits.extend(outcome.matches.into_iter().map(|found| Hit {
             rule: Cow::Borrowed(found.rule.id),
             title: Cow::Borrowed(found.rule.title),

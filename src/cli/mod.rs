@@ -12,10 +12,15 @@ mod scan;
 mod server;
 
 use std::ffi::OsString;
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+
+use crate::scan::PackError;
 
 /// What the process tells its caller. Every value but `Accept` refuses a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +72,30 @@ enum Command {
     Ledger(ledger::LedgerArgs),
     /// Check, show, explain and test the policy
     Policy(policy::PolicyArgs),
+}
+
+/// Adds rule packs to those of the program. Compiled packs are kept in the folder given, or in the user's own cache.
+fn use_rules(paths: &[PathBuf], cache: Option<&Path>) -> Result<(), PackError> {
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let home = || {
+        let given = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let own = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
+        let folder = given
+            .filter(|path| path.is_absolute())
+            .or_else(own)?
+            .join("ringfence");
+        // Without it the pack is compiled each time.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .ok()?;
+        Some(folder)
+    };
+    let cache = cache.map(Path::to_path_buf).or_else(home);
+    crate::scan::use_pack(crate::scan::load(paths, cache.as_deref())?)
 }
 
 /// Runs the program with its arguments, the program's own name first.

@@ -1,19 +1,23 @@
 //! `ringfence rules`: what is looked for, and the proof that it is found.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::check::{CHECKS, Rule};
+use crate::check::{CHECKS, Rule, find_rule};
 use crate::cli::Exit;
 use crate::finding::{Confidence, Level};
-use crate::scan::{BUILTIN, SecretRule, test_pack};
+use crate::scan::{BUILTIN, Form, SecretRule, active, test_pack};
 
 /// Arguments of `ringfence rules`.
 #[derive(Debug, clap::Args)]
 pub(super) struct RulesArgs {
     #[command(subcommand)]
     command: Sub,
+    /// A folder or file with more rules; may be given again
+    #[arg(long, value_name = "DIR", global = true)]
+    rules: Vec<PathBuf>,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -37,6 +41,10 @@ enum Sub {
 }
 
 pub(super) fn run(args: &RulesArgs, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+    if let Err(error) = super::use_rules(&args.rules, None) {
+        let _ = writeln!(err, "error: {error}");
+        return Exit::Usage;
+    }
     let text = match &args.command {
         Sub::List { format } => match format.as_str() {
             "json" => format!("{:#}\n", json_list()),
@@ -61,7 +69,10 @@ pub(super) fn run(args: &RulesArgs, out: &mut dyn Write, err: &mut dyn Write) ->
 }
 
 fn find(id: &str) -> Option<(&'static str, &'static Rule)> {
-    all().find(|(_, rule)| rule.id == id)
+    match find_rule(id) {
+        (check, Some(rule)) => Some((check, rule)),
+        _ => None,
+    }
 }
 
 fn all() -> impl Iterator<Item = (&'static str, &'static Rule)> {
@@ -105,7 +116,8 @@ fn text_list() -> String {
 fn json_list() -> Value {
     all()
         .map(|(check, rule)| {
-            let secret = BUILTIN.find(rule.id);
+            let secret = active().find(rule.id);
+            let about = secret.map(SecretRule::about);
             json!({
                 "id": rule.id,
                 "check": check,
@@ -113,10 +125,20 @@ fn json_list() -> Value {
                 "default": word(rule.default),
                 "default_human": word(rule.default_human),
                 "fixed": rule.fixed,
-                "provider": secret.map(|rule| rule.provider),
+                "provider": about.map(|about| about.provider),
                 "confidence": secret.map(|rule| sure(rule.confidence)),
                 "prefix": secret.and_then(|rule| rule.prefix),
-                "references": secret.map(|rule| rule.references),
+                "description": about.map(|about| about.description),
+                "form": secret.map(|rule| form(rule)),
+                "pattern": secret.map(|rule| rule.pattern),
+                "keywords": about.map(|about| about.keywords),
+                "validator": secret.map(|rule| rule.validator.name()),
+                "prefix_bytes": secret.map(|rule| rule.prefix.map_or(0, str::len)),
+                "references": about.map(|about| about.references),
+                "revoke": about.map(|about| about.revoke),
+                "controls": about.map(|about| about.controls),
+                "examples": about.map(|about| about.examples),
+                "negative": about.map(|about| about.negatives),
             })
         })
         .collect()
@@ -129,23 +151,25 @@ fn show(check: &str, rule: &Rule) -> String {
         word(rule.default),
         word(rule.default_human)
     ));
-    match BUILTIN.find(rule.id) {
+    match active().find(rule.id) {
         None => text.push_str(&format!("\n{}\n", rule.doc)),
         Some(secret) => {
+            let about = secret.about();
             text.push_str(&format!(
                 "provider: {}\nconfidence: {}",
-                secret.provider,
+                about.provider,
                 sure(secret.confidence)
             ));
             text.push_str(match is_proved(secret) {
                 true => ", certain when its checksum or structure is right\n",
                 false => "\n",
             });
-            if !secret.description.is_empty() {
-                text.push_str(&format!("\n{}\n", secret.description));
+            text.push_str(&format!("controls: {}\n", about.controls.join(", ")));
+            if !about.description.is_empty() {
+                text.push_str(&format!("\n{}\n", about.description));
             }
-            text.push_str(&format!("\nRevoke: {}\n", secret.revoke));
-            for reference in secret.references {
+            text.push_str(&format!("\nRevoke: {}\n", about.revoke));
+            for reference in about.references {
                 text.push_str(&format!("See: {reference}\n"));
             }
         }
@@ -153,12 +177,28 @@ fn show(check: &str, rule: &Rule) -> String {
     text
 }
 
+fn form(rule: &SecretRule) -> &'static str {
+    match rule.form {
+        Form::Pattern => "pattern",
+        Form::Named { .. } => "named",
+        Form::Assigned => "assigned",
+    }
+}
+
 /// Whether a validator can prove a match.
 fn is_proved(rule: &SecretRule) -> bool {
     use crate::scan::Validator::*;
     !matches!(
         rule.validator,
-        None | AwsSecretKey | Jwt | Base6464Bytes | UrlPassword | Random | Password
+        None | AwsSecretKey
+            | Jwt
+            | Base6464Bytes
+            | UrlPassword
+            | BasicAuth
+            | Random
+            | Password
+            | AssignedSecret
+            | AssignedPassword
     )
 }
 
@@ -172,12 +212,12 @@ fn markdown() -> String {
          such a match is `certain`. `ringfence rules show ID` tells more, and how to revoke.\n\n\
          | rule | what | provider | confidence | proof |\n|---|---|---|---|---|\n",
     );
-    for rule in BUILTIN.rules {
+    for rule in BUILTIN.rules() {
         text.push_str(&format!(
             "| `{}` | {} | {} | {} | {} |\n",
             rule.id,
             rule.title,
-            rule.provider,
+            rule.about().provider,
             sure(rule.confidence),
             if is_proved(rule) { "yes" } else { "" },
         ));
@@ -187,24 +227,23 @@ fn markdown() -> String {
 
 fn test(id: Option<&str>, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
     if let Some(id) = id
-        && BUILTIN.find(id).is_none()
+        && active().find(id).is_none()
     {
         let _ = writeln!(err, "error: no secret rule `{}`", id.escape_default());
         return Exit::Usage;
     }
-    let failures = test_pack(&BUILTIN, id, 5);
+    let failures = test_pack(active(), id, 5);
     for failure in &failures {
         let _ = writeln!(out, "{failure}");
     }
-    let rules = BUILTIN
-        .rules
-        .iter()
+    let rules = active()
+        .rules()
         .filter(|rule| id.is_none_or(|id| rule.id == id));
     let (mut count, mut samples, mut negatives) = (0, 0, 0);
     for rule in rules {
         count += 1;
-        samples += rule.examples.len();
-        negatives += rule.negatives.len();
+        samples += rule.about().examples.len();
+        negatives += rule.about().negatives.len();
     }
     let _ = writeln!(
         out,
@@ -241,9 +280,9 @@ mod tests {
         for (check, rule) in all() {
             assert!(show(check, rule).contains(rule.title));
         }
-        for rule in BUILTIN.rules {
+        for rule in active().rules() {
             assert!(find(rule.id).is_some());
-            for format in rule.examples {
+            for format in rule.about().examples {
                 assert!(make_sample(format, &mut Dice::new(1)).is_ok());
             }
         }

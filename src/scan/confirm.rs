@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
-use super::rules::{Pack, SecretRule};
-use super::validators::{Judgement, judge};
+use super::compile::Form;
+use super::names;
+use super::rules::{NEAR_BYTES, Pack, SecretRule};
+use super::validators::{Judgement, assigned, beside_provider, judge};
 use super::{Rank, Validator};
 use crate::budget::{Budget, Exhausted};
 use crate::finding::Confidence;
@@ -43,6 +45,14 @@ impl Work {
         }
     }
 
+    /// Keeps what was found, or says why not.
+    fn found(&mut self, found: Confirmed, out: &mut Vec<Confirmed>) -> Result<(), &'static str> {
+        let left = self.matches_left.checked_sub(1);
+        self.matches_left = left.ok_or("more secrets than are told of one text")?;
+        out.push(found);
+        Ok(())
+    }
+
     /// Notes work that has no bound of its own, and asks the clock now and then. Every loop goes through here.
     pub(super) fn pace(&mut self, cost: usize, budget: &Budget) -> Result<(), Exhausted> {
         self.since_clock += cost as u64;
@@ -72,7 +82,18 @@ pub(super) fn window(
     out: &mut Vec<Confirmed>,
 ) -> Result<Option<&'static str>, Exhausted> {
     let index = usize::from(window.rule);
-    let rule = &pack.rules[index];
+    let rule = pack.rule(index);
+    if rule.form == Form::Assigned {
+        let Some(left) = work.left.checked_sub(CANDIDATE_COST as u64) else {
+            return Ok(Some("too much to look at closely"));
+        };
+        work.left = left;
+        work.pace(CANDIDATE_COST, budget)?;
+        let Some(found) = assignment(rule, text, window.start..window.end) else {
+            return Ok(None);
+        };
+        return Ok(work.found(found, out).err());
+    }
     let Some(regex) = pack.regex(index) else {
         return Ok(Some("a rule does not compile"));
     };
@@ -103,14 +124,16 @@ pub(super) fn window(
         } else {
             found.range()
         };
-        match confirm(rule, text, found.range(), value) {
+        let confirmed = match rule.form {
+            Form::Named { telling, .. } => named(rule, text, window.start, value, telling),
+            _ => confirm(rule, text, found.range(), value),
+        };
+        match confirmed {
             Some(confirmed) => {
                 at = confirmed.value.end.max(found.start() + 1);
-                let Some(left) = work.matches_left.checked_sub(1) else {
-                    return Ok(Some("more secrets than are told of one text"));
-                };
-                work.matches_left = left;
-                out.push(confirmed);
+                if let Err(why) = work.found(confirmed, out) {
+                    return Ok(Some(why));
+                }
             }
             // The true one may start inside what was refused.
             None => at = found.start() + 1,
@@ -149,6 +172,87 @@ fn confirm(
         confidence.min(randomness(body(rule, bytes)))
     } else {
         confidence
+    };
+    Some(Confirmed {
+        rule,
+        value,
+        confidence,
+    })
+}
+
+/// A value of the right shape behind the name of a provider.
+fn named(
+    rule: &'static SecretRule,
+    text: &[u8],
+    from: usize,
+    value: Range<usize>,
+    telling: bool,
+) -> Option<Confirmed> {
+    let bytes = &text[value.clone()];
+    if documented(rule, bytes)
+        || !(left_edge(text, value.start) && right_edge(text, value.end))
+        || is_placeholder(bytes)
+    {
+        return None;
+    }
+    let before = &text[..value.start];
+    let line = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+    // A value that stands alone on its line belongs to what stands above it.
+    let alone = before[line..]
+        .iter()
+        .all(|byte| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'-'));
+    let near = value.start.saturating_sub(NEAR_BYTES + 64);
+    let context = match alone {
+        true => &before[near..],
+        false => &before[near.max(line)..],
+    };
+    // The line may begin with words that the name belongs to: `my_algolia_key`.
+    let earlier = &text[from.saturating_sub(24).max(near)..value.start];
+    if telling && !names::is_telling(context) && !(alone && names::is_telling(earlier)) {
+        return None;
+    }
+    let (judgement, value) = match (beside_provider(context, bytes), rule.validator) {
+        (Judgement::Refuted, _) => return None,
+        (judgement, Validator::None) => (judgement, value),
+        _ => judge(rule, text, value.clone(), value),
+    };
+    let confidence = match judgement {
+        Judgement::Refuted => return None,
+        Judgement::Proved => Confidence::Certain,
+        Judgement::Plausible if is_assigned(before) => rule.confidence,
+        Judgement::Plausible | Judgement::Doubtful => Confidence::Possible,
+    };
+    Some(Confirmed {
+        rule,
+        value,
+        confidence,
+    })
+}
+
+/// Whether the value that follows is assigned, passed or put into a header.
+fn is_assigned(before: &[u8]) -> bool {
+    let outside = |byte: &&u8| matches!(**byte, b'"' | b'\'' | b'`' | b' ' | b'\t' | b'\\' | b'[');
+    let skipped = before.iter().rev().take(16).take_while(outside).count();
+    let before = &before[..before.len() - skipped];
+    let word = |word: &[u8]| {
+        before.len() >= word.len() && before[before.len() - word.len()..].eq_ignore_ascii_case(word)
+    };
+    matches!(before.last(), Some(b'=' | b':' | b'>' | b',' | b'('))
+        || word(b"bearer")
+        || word(b"token")
+        || word(b"basic")
+}
+
+fn assignment(rule: &'static SecretRule, text: &[u8], word: Range<usize>) -> Option<Confirmed> {
+    let (judgement, value) = assigned(rule, text, word)?;
+    let bytes = &text[value.clone()];
+    if documented(rule, bytes) || is_placeholder(bytes) {
+        return None;
+    }
+    let confidence = match judgement {
+        Judgement::Refuted => return None,
+        Judgement::Proved | Judgement::Plausible => rule.confidence,
+        Judgement::Doubtful => Confidence::Possible,
     };
     Some(Confirmed {
         rule,

@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::ops::Range;
 
+use super::compile::Form;
 use super::confirm::{self, Window, Work};
 use super::escapes;
 use super::prefilter::{BLOCK, Visit, is_base64_letter};
@@ -81,35 +82,34 @@ impl Visit for Notes<'_> {
             self.over = Some(over);
             return;
         }
-        let Some(rules) = self.pack.rules_of_keyword.get(keyword) else {
+        let Some(rules) = self.pack.rules_of_keyword(keyword) else {
             self.marks.push(start);
             return;
         };
         if self.last.is_empty() {
-            self.last = vec![0; self.pack.rules.len()];
+            self.last = vec![0; self.pack.len()];
         }
-        let keyword_end = start + self.pack.prefilter.keywords[keyword].bytes.len();
-        for &rule in *rules {
-            let wanted = &self.pack.rules[usize::from(rule)];
-            if !wanted.guard.admits(self.text, keyword_end) {
+        let keyword = start..start + self.pack.prefilter.keyword(keyword).bytes.len();
+        for rule in rules {
+            let wanted = self.pack.rule(usize::from(rule));
+            let Some(window) = wanted.window(self.text, keyword.clone()) else {
                 continue;
-            }
-            let reach = wanted.reach;
-            let from = keyword_end.saturating_sub(reach);
-            let to = (start + reach).min(self.text.len());
+            };
+            // Neighbours are asked about together; an assignment is read from its own name.
             let last = &mut self.last[usize::from(rule)];
             if *last > 0
-                && let window = &mut self.windows[*last as usize - 1]
-                && from <= window.end
+                && wanted.form != Form::Assigned
+                && let before = &mut self.windows[*last as usize - 1]
+                && window.start <= before.end
             {
-                window.start = window.start.min(from);
-                window.end = window.end.max(to);
+                before.start = before.start.min(window.start);
+                before.end = before.end.max(window.end);
                 continue;
             }
             self.windows.push(Window {
                 rule,
-                start: from,
-                end: to,
+                start: window.start,
+                end: window.end,
             });
             *last = u32::try_from(self.windows.len()).unwrap_or(0);
         }

@@ -1,84 +1,76 @@
 //! The tables of the keyword prefilter: how keywords become a bitmap of three-byte grams and the
 //! short lists behind it. Shared with the build script, so it imports nothing of the crate.
 
-/// Words of the bitmap: 2^17 bits, 16 KB. Small enough for the first-level cache and for four page faults.
-pub const BITMAP_WORDS: usize = 2048;
+use std::collections::{HashMap, HashSet};
+
+/// Words of the bitmap: 2^18 bits, 32 KB. Small enough for the caches and for eight page faults.
+pub const BITMAP_WORDS: usize = 4096;
+
+/// Makes ASCII letters of a gram lower case, so that each stands in the tables once. Other bytes that fall together by it
+/// are told apart by the comparison with the keyword.
+pub const FOLD: u32 = 0x0020_2020;
 
 /// Shortest keyword: a keyword gives two neighbouring grams, so that one of them starts at an even offset.
 pub const KEYWORD_MIN_BYTES: usize = 4;
 
+/// Bytes of one entry: the folded gram (4), the keyword (2), where the gram stands in it (2). All numbers of the tables are
+/// little-endian.
+pub const ENTRY_BYTES: usize = 8;
+
 /// One gram of one keyword.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
-    /// The three bytes, little-endian.
-    pub word: u32,
-    /// Index of the keyword.
-    pub keyword: u16,
-    /// Where the gram stands in the keyword.
-    pub offset: u16,
+struct Entry {
+    word: u32,
+    keyword: u16,
+    offset: u16,
 }
 
 /// The most frequent grams of source text, in hex, the most frequent first. Measured over source, documents,
 /// configuration and data files of many packages.
 const COMMON: &str = include_str!("../../rules/common-grams.txt");
 
-/// Owned tables, as the build script or a test makes them.
-#[derive(Debug, Clone)]
-pub struct Tables {
-    /// Names the hash function.
-    pub multiplier: u32,
-    /// One bit per hash value.
-    pub bitmap: Vec<u64>,
-    /// For each bucket the first of its entries; one more at the end.
-    pub buckets: Vec<u16>,
-    /// Sorted by bucket.
-    pub entries: Vec<Entry>,
-}
-
-/// Hash of the three low bytes of a word, as eleven bits: a bucket, and a word of the bitmap. The multiplier's low
-/// byte is zero, so that the top byte of the word falls out of the product.
+/// Hash of the three low bytes of a folded word, as twelve bits: a bucket, and a word of the bitmap. The multiplier's
+/// low byte is zero, so that the top byte of the word falls out of the product.
 #[inline(always)]
 pub fn bucket(word: u32, multiplier: u32) -> usize {
-    (word.wrapping_mul(multiplier) >> 21) as usize
+    (word.wrapping_mul(multiplier) >> 20) as usize
 }
 
-/// The bit in the word of the bitmap: six bits of the gram's first byte.
+/// The bit in the word of the bitmap: six bits of the gram's first byte, without the one that folding sets.
 #[inline(always)]
 pub fn bit(word: u32) -> u32 {
-    word & 63
+    word & 31 | word >> 1 & 32
 }
 
-/// Makes the tables from keywords and how many of their first bytes count with their case. Each must have
-/// [`KEYWORD_MIN_BYTES`]. A gram that may come in either case stands in the tables in every one. So many hash functions
-/// are tried before the best is taken.
-pub fn build<K: AsRef<[u8]>>(keywords: &[(K, usize)], tries: u32) -> Tables {
+/// Makes the tables from keywords and how many of their first bytes count with their case. Each keyword must have
+/// [`KEYWORD_MIN_BYTES`]. So many hash functions are tried before the best is taken. The tables, one behind another:
+/// multiplier, keywords, entries (4 bytes each); the bitmap; for each bucket the first of its entries, and one more at the
+/// end (2 each); the entries by bucket; the end of each keyword in their text, from 0 on (4 each); how many of its bytes
+/// count with their case (1 each); the text of the keywords.
+pub fn build<K: AsRef<[u8]>>(keywords: &[(K, usize)], tries: u32) -> Vec<u8> {
     let common = common();
-    let weight = |gram: u32| {
-        let known = common.iter().find(|(known, _)| *known == gram);
-        known.map_or(100, |(_, weight)| u64::from(*weight))
-    };
+    let weight = |gram: u32| common.get(&gram).copied().unwrap_or(100);
     let mut entries = Vec::new();
-    for (index, (keyword, exact)) in keywords.iter().enumerate() {
+    // What is in the tables already costs nothing more.
+    let mut taken = HashSet::new();
+    for (index, (keyword, _)) in keywords.iter().enumerate() {
         let bytes = keyword.as_ref();
         assert!(bytes.len() >= KEYWORD_MIN_BYTES, "a keyword is too short");
-        let cost = |at: usize| -> u64 {
-            let grams = spellings(bytes, *exact, at).into_iter();
-            grams
-                .chain(spellings(bytes, *exact, at + 1))
-                .map(weight)
-                .sum()
+        let price = |at: usize| match gram(bytes, at) {
+            gram if taken.contains(&gram) => 0,
+            gram => weight(gram),
         };
         let rarest = (0..=bytes.len() - KEYWORD_MIN_BYTES)
-            .min_by_key(|&at| (cost(at), at))
+            .min_by_key(|&at| (price(at) + price(at + 1), at))
             .unwrap_or(0);
         for offset in [rarest, rarest + 1] {
-            for word in spellings(bytes, *exact, offset) {
-                entries.push(Entry {
-                    word,
-                    keyword: u16::try_from(index).expect("fewer than 65,536 keywords"),
-                    offset: u16::try_from(offset).expect("a keyword is short"),
-                });
-            }
+            let word = gram(bytes, offset);
+            taken.insert(word);
+            entries.push(Entry {
+                word,
+                keyword: u16::try_from(index).expect("fewer than 65,536 keywords"),
+                offset: u16::try_from(offset).expect("a keyword is short"),
+            });
         }
     }
     let multiplier = quietest(&entries, tries);
@@ -91,34 +83,42 @@ pub fn build<K: AsRef<[u8]>>(keywords: &[(K, usize)], tries: u32) -> Tables {
     for bucket in 0..BITMAP_WORDS {
         buckets[bucket + 1] += buckets[bucket];
     }
-    Tables {
-        multiplier,
-        bitmap,
-        buckets,
-        entries,
+    let number = |number: usize| {
+        u32::try_from(number)
+            .expect("tables are small")
+            .to_le_bytes()
+    };
+    let mut out = Vec::new();
+    out.extend(multiplier.to_le_bytes());
+    out.extend(number(keywords.len()));
+    out.extend(number(entries.len()));
+    out.extend(bitmap.iter().flat_map(|word| word.to_le_bytes()));
+    out.extend(buckets.iter().flat_map(|first| first.to_le_bytes()));
+    for entry in &entries {
+        out.extend(entry.word.to_le_bytes());
+        out.extend(entry.keyword.to_le_bytes());
+        out.extend(entry.offset.to_le_bytes());
     }
+    let mut end = 0;
+    out.extend(number(end));
+    for (keyword, _) in keywords {
+        end += keyword.as_ref().len();
+        out.extend(number(end));
+    }
+    let exact = |exact: &usize| u8::try_from(*exact).unwrap_or(u8::MAX);
+    out.extend(keywords.iter().map(|(_, count)| exact(count)));
+    out.extend(
+        keywords
+            .iter()
+            .flat_map(|(keyword, _)| keyword.as_ref().iter().copied()),
+    );
+    out
 }
 
-/// The gram at `at` in every case that it may come in.
-fn spellings(keyword: &[u8], exact: usize, at: usize) -> Vec<u32> {
-    let mut words = vec![0u32];
-    for (place, byte) in (at..at + 3).map(|place| (place, keyword[place])) {
-        let shift = 8 * (place - at);
-        let other = match place >= exact {
-            true if byte.is_ascii_uppercase() => byte.to_ascii_lowercase(),
-            true => byte.to_ascii_uppercase(),
-            false => byte,
-        };
-        let mut both: Vec<u32> = words
-            .iter()
-            .map(|word| word | u32::from(byte) << shift)
-            .collect();
-        if other != byte {
-            both.extend(words.iter().map(|word| word | u32::from(other) << shift));
-        }
-        words = both;
-    }
-    words
+/// The folded gram at `at`.
+fn gram(keyword: &[u8], at: usize) -> u32 {
+    let [a, b, c] = [keyword[at], keyword[at + 1], keyword[at + 2]];
+    u32::from_le_bytes([a, b, c, 0]) | FOLD
 }
 
 fn bitmap_of(entries: &[Entry], multiplier: u32) -> Vec<u64> {
@@ -130,30 +130,29 @@ fn bitmap_of(entries: &[Entry], multiplier: u32) -> Vec<u64> {
 }
 
 /// The common grams with their weight: about how often they occur against one another.
-fn common() -> Vec<(u32, u32)> {
-    COMMON
-        .split_ascii_whitespace()
-        .enumerate()
-        .filter_map(|(rank, hex)| {
-            let gram = u32::from_str_radix(hex, 16).ok()?.swap_bytes() >> 8;
-            let weight = u32::try_from(1_000_000 / (rank + 20)).ok()?;
-            Some((gram, weight))
-        })
-        .collect()
+fn common() -> HashMap<u32, u64> {
+    let mut weights = HashMap::new();
+    for (rank, hex) in COMMON.split_ascii_whitespace().enumerate() {
+        let gram = u32::from_str_radix(hex, 16).expect("rules/common-grams.txt holds hex");
+        let weight = weights.entry(gram.swap_bytes() >> 8 | FOLD).or_insert(0);
+        *weight += 1_000_000 / (rank as u64 + 20);
+    }
+    weights
 }
 
 /// The multiplier under which the fewest common grams share a bit with one that is looked for.
 fn quietest(entries: &[Entry], tries: u32) -> u32 {
-    let common: Vec<(u32, u32)> = common()
+    let wanted: HashSet<u32> = entries.iter().map(|entry| entry.word).collect();
+    let common: Vec<(u32, u64)> = common()
         .into_iter()
-        .filter(|(gram, _)| entries.iter().all(|entry| entry.word != *gram))
+        .filter(|(gram, _)| !wanted.contains(gram))
         .collect();
     let noise = |multiplier: u32| -> u64 {
         let bitmap = bitmap_of(entries, multiplier);
         common
             .iter()
             .filter(|(gram, _)| bitmap[bucket(*gram, multiplier)] >> bit(*gram) & 1 == 1)
-            .map(|(_, weight)| u64::from(*weight))
+            .map(|(_, weight)| weight)
             .sum()
     };
     (0..tries)

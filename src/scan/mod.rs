@@ -3,13 +3,19 @@
 //! A text goes through the keyword prefilter once. Only the surroundings of a keyword meet a regex, only what the
 //! regex takes meets a validator. Encoded parts are unpacked and go the same way, within bounds.
 
+pub mod compile;
 pub mod grams;
+pub mod marks;
 pub mod prefilter;
 pub mod rules;
 
+mod assignment;
 mod confirm;
 mod decode;
 mod escapes;
+mod names;
+mod pack;
+mod randomness;
 mod sample;
 #[cfg(test)]
 mod tests;
@@ -19,7 +25,9 @@ use std::ops::Range;
 
 use crate::budget::{Budget, Exhausted};
 use crate::finding::Confidence;
-pub use rules::{BUILTIN, Guard, Pack, Rank, SecretRule};
+pub use compile::Form;
+pub use pack::{PackError, active, load, use_pack};
+pub use rules::{About, BUILTIN, Guard, Pack, Rank, SecretRule};
 pub use sample::{Dice, make as make_sample, surroundings, test_pack};
 pub use validators::Validator;
 

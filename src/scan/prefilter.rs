@@ -1,13 +1,13 @@
 //! Finds every keyword of a rule pack in a text, at a few gigabytes a second.
 //!
 //! A stock Aho-Corasick automaton waits for one load per byte. Here every second position is looked up on its
-//! own: its three bytes are hashed into a 16 KB bitmap. A keyword of four bytes or more holds two neighbouring
+//! own: its three bytes, in lower case, are hashed into a 32 KB bitmap. A keyword of four bytes or more holds two neighbouring
 //! grams that are in the bitmap, and one of them starts at an even offset, so nothing is missed and nothing is
 //! found twice. What passes the bitmap is compared with the keyword itself.
 //!
 //! The same pass tells which blocks of 16 bytes are made of base64 letters alone; `decode` looks into those.
 
-use super::grams::{BITMAP_WORDS, Entry, Tables, bit, bucket};
+use super::grams::{BITMAP_WORDS, ENTRY_BYTES, FOLD, bit, bucket};
 
 /// Bytes that one step of the walk covers.
 pub const BLOCK: usize = 16;
@@ -34,19 +34,16 @@ impl Keyword<'_> {
     }
 }
 
-/// The tables, borrowed: static ones of the build script, or owned ones of a test or a user's pack.
+/// The tables of [`super::grams::build`], as they stand in its bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Prefilter<'a> {
-    /// Names the hash function.
-    pub multiplier: u32,
-    /// One bit per gram hash.
-    pub bitmap: &'a [u64; BITMAP_WORDS],
-    /// First entry of each bucket, and the end.
-    pub buckets: &'a [u16; BITMAP_WORDS + 1],
-    /// Sorted by bucket.
-    pub entries: &'a [Entry],
-    /// The keywords.
-    pub keywords: &'a [Keyword<'a>],
+    multiplier: u32,
+    bitmap: &'a [u8; 8 * BITMAP_WORDS],
+    buckets: &'a [u8; 2 * BITMAP_WORDS + 2],
+    entries: &'a [u8],
+    ends: &'a [u8],
+    exact: &'a [u8],
+    text: &'a [u8],
 }
 
 /// What the walk tells. One object, so that both kinds of news can change the same state.
@@ -58,15 +55,46 @@ pub trait Visit {
 }
 
 impl<'a> Prefilter<'a> {
-    /// Borrows owned tables. `None`: they are not of [`super::grams::build`].
-    pub fn new(tables: &'a Tables, keywords: &'a [Keyword<'a>]) -> Option<Self> {
+    /// Reads the tables. `None`: they are not of [`super::grams::build`].
+    pub fn of(tables: &'a [u8]) -> Option<Self> {
+        let (multiplier, rest) = tables.split_first_chunk()?;
+        let (keywords, rest) = rest.split_first_chunk()?;
+        let (entries, rest) = rest.split_first_chunk()?;
+        let count = |bytes: &[u8; 4]| usize::try_from(u32::from_le_bytes(*bytes)).ok();
+        let (keywords, entries) = (count(keywords)?, count(entries)?);
+        let (bitmap, rest) = rest.split_first_chunk()?;
+        let (buckets, rest) = rest.split_first_chunk()?;
+        let (entries, rest) = rest.split_at_checked(ENTRY_BYTES.checked_mul(entries)?)?;
+        let (ends, rest) = rest.split_at_checked(4 * (keywords + 1))?;
+        let (exact, text) = rest.split_at_checked(keywords)?;
         Some(Prefilter {
-            multiplier: tables.multiplier,
-            bitmap: tables.bitmap.as_slice().try_into().ok()?,
-            buckets: tables.buckets.as_slice().try_into().ok()?,
-            entries: &tables.entries,
-            keywords,
+            multiplier: u32::from_le_bytes(*multiplier),
+            bitmap,
+            buckets,
+            entries,
+            ends,
+            exact,
+            text,
         })
+    }
+
+    /// How many keywords there are.
+    pub fn len(&self) -> usize {
+        self.exact.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.exact.is_empty()
+    }
+
+    /// The keyword with this index.
+    pub fn keyword(&self, index: usize) -> Keyword<'a> {
+        let end = |index: usize| usize::try_from(u32_at(self.ends, index)).unwrap_or(0);
+        Keyword {
+            bytes: &self.text[end(index)..end(index + 1)],
+            exact: usize::from(self.exact[index]),
+        }
     }
 
     /// Walks over the text. Keywords come in about the order of their places: never more than the longest
@@ -109,7 +137,7 @@ impl<'a> Prefilter<'a> {
 
     #[inline(always)]
     fn bit(&self, word: u32) -> u64 {
-        self.bitmap[bucket(word, self.multiplier)] >> bit(word)
+        eight(self.bitmap, 8 * bucket(word, self.multiplier)) >> bit(word)
     }
 
     #[inline(never)]
@@ -125,23 +153,41 @@ impl<'a> Prefilter<'a> {
             grams &= grams - 1;
             let found = words(window, offset / 4)[offset / 2 % 2];
             let bucket = bucket(found, self.multiplier);
-            let range = usize::from(self.buckets[bucket])..usize::from(self.buckets[bucket + 1]);
-            for entry in self.entries.get(range).unwrap_or_default() {
-                if (entry.word ^ found) << 8 != 0 {
+            let range = usize::from(u16_at(self.buckets, bucket))
+                ..usize::from(u16_at(self.buckets, bucket + 1));
+            let entries = self
+                .entries
+                .get(ENTRY_BYTES * range.start..ENTRY_BYTES * range.end);
+            for entry in entries.unwrap_or_default().chunks_exact(ENTRY_BYTES) {
+                if (u32_at(entry, 0) ^ found) << 8 != 0 {
                     continue;
                 }
-                let Some(start) = (at + offset).checked_sub(usize::from(entry.offset)) else {
+                let keyword = usize::from(u16_at(entry, 2));
+                let Some(start) = (at + offset).checked_sub(usize::from(u16_at(entry, 3))) else {
                     continue;
                 };
-                if self.keywords[usize::from(entry.keyword)].is_at(text, start) {
-                    visit.keyword(usize::from(entry.keyword), start);
+                if self.keyword(keyword).is_at(text, start) {
+                    visit.keyword(keyword, start);
                 }
             }
         }
     }
 }
 
-/// The words at `4 * pair` and two further. One load for both: four single bytes put together would not become one.
+/// The number with this index of a table of such numbers.
+#[inline(always)]
+pub(super) fn u16_at(table: &[u8], index: usize) -> u16 {
+    let two = table[2 * index..].first_chunk();
+    u16::from_le_bytes(*two.expect("the index is of the table"))
+}
+
+#[inline(always)]
+pub(super) fn u32_at(table: &[u8], index: usize) -> u32 {
+    let four = table[4 * index..].first_chunk();
+    u32::from_le_bytes(*four.expect("the index is of the table"))
+}
+
+/// The folded words at `4 * pair` and two further. One load for both: four single bytes put together would not become one.
 #[inline(always)]
 #[allow(
     clippy::cast_possible_truncation,
@@ -149,13 +195,13 @@ impl<'a> Prefilter<'a> {
 )]
 fn words(window: &[u8; WINDOW], pair: usize) -> [u32; 2] {
     let eight = eight(window, 4 * pair);
-    [eight as u32, (eight >> 16) as u32]
+    [eight as u32 | FOLD, (eight >> 16) as u32 | FOLD]
 }
 
 #[inline(always)]
-fn eight(window: &[u8; WINDOW], at: usize) -> u64 {
-    let bytes = window[at..].first_chunk::<8>();
-    u64::from_le_bytes(*bytes.expect("no caller goes beyond the window"))
+fn eight(bytes: &[u8], at: usize) -> u64 {
+    let eight = bytes[at..].first_chunk::<8>();
+    u64::from_le_bytes(*eight.expect("no caller goes beyond the end"))
 }
 
 /// Whether the block may be base64 or base64url letters alone: every byte is one of `+,-./`, a digit, or from `@` to DEL.
@@ -226,14 +272,8 @@ mod tests {
         keywords.dedup();
         let pairs: Vec<(&[u8], usize)> = keywords.iter().map(|&bytes| (bytes, exact)).collect();
         let tables = grams::build(&pairs, 3);
-        let folded: Vec<Keyword<'_>> = pairs
-            .iter()
-            .map(|&(bytes, exact)| Keyword { bytes, exact })
-            .collect();
         let mut seen = Seen::default();
-        Prefilter::new(&tables, &folded)
-            .unwrap()
-            .walk(text, &mut seen);
+        Prefilter::of(&tables).unwrap().walk(text, &mut seen);
         seen.keywords.sort_unstable();
         assert_eq!(seen.keywords, naive(&keywords, exact, text));
         let dense: Vec<usize> = (0..text.len() / BLOCK)

@@ -1,13 +1,18 @@
 //! The secret rules as static tables. Nothing is parsed or compiled before a keyword hits.
 
-use std::sync::OnceLock;
+use std::io::Read as _;
+use std::ops::Range;
+use std::sync::{LazyLock, OnceLock};
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::grams::Entry;
-use super::prefilter::{Keyword, Prefilter};
+use super::compile::{Form, GROUP, REGEX_MAX_BYTES};
+use super::prefilter::{Prefilter, u16_at, u32_at};
 use super::validators::Validator;
 use crate::finding::Confidence;
+
+/// How far behind the name of a provider its value may stand, in bytes.
+pub(super) const NEAR_BYTES: usize = 64;
 
 /// Which rule wins when two match the same bytes. Ordered: the most specific is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,12 +45,17 @@ impl Guard {
         match self {
             Guard::None => true,
             Guard::Assignment => {
-                let name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-                let rest = skip(rest, 16, name);
-                let between =
-                    |byte: &u8| matches!(byte, b'"' | b'\'' | b'`' | b']' | b' ' | b'\t' | b'\\');
+                let name =
+                    |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+                let rest = skip(rest, 24, name);
+                let between = |byte: &u8| {
+                    matches!(
+                        byte,
+                        b'"' | b'\'' | b'`' | b']' | b' ' | b'\t' | b'\\' | b'|' | b'?'
+                    )
+                };
                 let rest = skip(rest, 12, between);
-                matches!(rest.first(), Some(b'=' | b':' | b','))
+                matches!(rest.first(), Some(b'=' | b':' | b',' | b'(' | b'>'))
             }
             Guard::Userinfo => {
                 let mut colon = false;
@@ -75,22 +85,19 @@ fn skip(text: &[u8], most: usize, what: impl Fn(&u8) -> bool) -> &[u8] {
 }
 
 /// One secret format.
-#[derive(Debug)]
+#[derive(Clone, Copy)]
 pub struct SecretRule {
     /// `secret/<provider-kind>`.
     pub id: &'static str,
     /// What it is, in a few words.
     pub title: &'static str,
-    /// Who issues it.
-    pub provider: &'static str,
-    /// More words, Markdown. May be empty.
-    pub description: &'static str,
-    /// The pattern, over bytes, without Unicode. The value is its first group that took part, or the match.
+    /// How the values are found.
+    pub form: Form,
+    /// The pattern, over bytes, without Unicode. The value is its first group that took part, or the match. Empty for
+    /// [`Form::Assigned`].
     pub pattern: &'static str,
     /// Whether the pattern has a group.
     pub captures: bool,
-    /// One of these stands in every match, in any case.
-    pub keywords: &'static [&'static str],
     /// What looks closer.
     pub validator: Validator,
     /// Confidence of a match that no validator could prove or refute.
@@ -107,58 +114,365 @@ pub struct SecretRule {
     pub guard: Guard,
     /// Documented examples: a whole value, or `*` and how it ends.
     pub ignore: &'static [&'static str],
+    group: &'static Group,
+    place: usize,
+}
+
+impl SecretRule {
+    /// Where the rule must be asked when one of its keywords stands at `keyword`. `None`: nowhere.
+    pub(super) fn window(&self, text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
+        match self.form {
+            Form::Pattern => self.guard.admits(text, keyword.end).then(|| {
+                let from = keyword.end.saturating_sub(self.reach);
+                from..(keyword.start + self.reach).min(text.len())
+            }),
+            Form::Named { shortest, .. } => {
+                let to = (keyword.end + NEAR_BYTES + self.reach).min(text.len());
+                has_run(&text[keyword.end..to], usize::from(shortest)).then_some(keyword.start..to)
+            }
+            Form::Assigned => self.guard.admits(text, keyword.end).then_some(keyword),
+        }
+    }
+}
+
+/// Whether a run of so many letters, digits and marks with a digit in it starts near enough.
+fn has_run(text: &[u8], shortest: usize) -> bool {
+    let (mut length, mut digits) = (0, 0);
+    for (at, byte) in text.iter().enumerate() {
+        // What a value may be made of: no blanks, quotes or brackets.
+        let ends = matches!(
+            byte,
+            0..=b' '
+                | b'"'
+                | b'\''
+                | b'`'
+                | b'('
+                | b')'
+                | b'['
+                | b']'
+                | b'{'
+                | b'}'
+                | b'<'
+                | b'>'
+                | b','
+                | b';'
+        );
+        if ends && at >= NEAR_BYTES {
+            return false;
+        }
+        if ends {
+            (length, digits) = (0, 0);
+        } else {
+            length += 1;
+            digits += usize::from(byte.is_ascii_digit());
+            if length >= shortest && digits > 0 {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// What people want to know of a rule.
+#[derive(Debug)]
+pub struct About {
+    /// Who issues the secret.
+    pub provider: &'static str,
+    /// More words, Markdown. May be empty.
+    pub description: &'static str,
     /// How to make the secret worthless.
     pub revoke: &'static str,
+    /// The rule file.
+    pub file: &'static str,
+    /// One of these stands in every match, or before every value.
+    pub keywords: &'static [&'static str],
     /// The vendor's pages.
     pub references: &'static [&'static str],
+    /// Ids in frameworks of controls.
+    pub controls: &'static [&'static str],
     /// Sample formats, see [`super::sample`].
     pub examples: &'static [&'static str],
     /// Texts that must not match.
     pub negatives: &'static [&'static str],
-    /// The rule file.
-    pub file: &'static str,
 }
 
-include!(concat!(env!("OUT_DIR"), "/secret_rules.rs"));
+/// The words of a few rules, packed, and unpacked on first use.
+struct Group {
+    packed: &'static [u8],
+    rules: OnceLock<Vec<About>>,
+}
 
-/// A rule file that was compiled: tables, and a place for each regex.
+impl Group {
+    fn unpack(&self) -> Option<Vec<About>> {
+        let mut words = Vec::new();
+        let mut packed = flate2::read::ZlibDecoder::new(self.packed);
+        packed.read_to_end(&mut words).ok()?;
+        let mut rest = Reader(Vec::leak(words));
+        let mut rules = Vec::with_capacity(GROUP);
+        while !rest.0.is_empty() {
+            rules.push(About {
+                provider: rest.text()?,
+                description: rest.text()?,
+                revoke: rest.text()?,
+                file: rest.text()?,
+                keywords: rest.list()?,
+                references: rest.list()?,
+                controls: rest.list()?,
+                examples: rest.list()?,
+                negatives: rest.list()?,
+            });
+        }
+        Some(rules)
+    }
+}
+
+impl SecretRule {
+    /// What people want to know of it.
+    pub fn about(&self) -> &'static About {
+        let unpacked = || self.group.unpack().expect("a pack is written whole");
+        &self.group.rules.get_or_init(unpacked)[self.place]
+    }
+
+    /// Reads what [`super::compile::pack`] wrote.
+    fn read(bytes: &'static [u8], group: &'static Group, place: usize) -> Option<Self> {
+        let mut rest = Reader(bytes);
+        let form = rest.number()?;
+        let shortest = rest.short()?;
+        let reach = usize::from(rest.short()?);
+        let (_, validator) = *Validator::ALL.get(usize::from(rest.number()?))?;
+        let confidence = match rest.number()? {
+            0 => Confidence::Likely,
+            _ => Confidence::Possible,
+        };
+        let rank = match rest.number()? {
+            0 => Rank::Generic,
+            1 => Rank::Context,
+            _ => Rank::Vendor,
+        };
+        let guard = match rest.number()? {
+            0 => Guard::None,
+            1 => Guard::Assignment,
+            2 => Guard::Userinfo,
+            _ => Guard::Tilde,
+        };
+        let flags = rest.number()?;
+        let (id, title, pattern, prefix) = (rest.text()?, rest.text()?, rest.text()?, rest.text()?);
+        Some(SecretRule {
+            id,
+            title,
+            form: match form {
+                0 => Form::Pattern,
+                1 => Form::Assigned,
+                telling => Form::Named {
+                    telling: telling == 3,
+                    shortest,
+                },
+            },
+            pattern,
+            captures: flags & 1 != 0,
+            validator,
+            confidence,
+            prefix: (flags & 4 != 0).then_some(prefix),
+            reach,
+            rank,
+            edges: flags & 2 != 0,
+            guard,
+            ignore: rest.list()?,
+            group,
+            place,
+        })
+    }
+}
+
+struct Reader(&'static [u8]);
+
+impl Reader {
+    fn number(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn short(&mut self) -> Option<u16> {
+        let (two, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u16::from_le_bytes(*two))
+    }
+
+    fn text(&mut self) -> Option<&'static str> {
+        let length = usize::from(self.short()?);
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        std::str::from_utf8(text).ok()
+    }
+
+    fn list(&mut self) -> Option<&'static [&'static str]> {
+        let count = self.short()?;
+        let texts: Option<Vec<&'static str>> = (0..count).map(|_| self.text()).collect();
+        Some(Vec::leak(texts?))
+    }
+}
+
+/// A rule that was asked for, and its regex.
+struct Loaded {
+    rule: SecretRule,
+    regex: OnceLock<Option<Regex>>,
+}
+
+/// Where the id of a rule begins in its bytes: behind its numbers.
+const ID_AT: usize = 10;
+
+/// Places of rules, in groups too: a push that meets ten rules has no time to make places for thousands.
+type Places = Box<[OnceLock<&'static Loaded>]>;
+
+/// Rules that were compiled: bytes that are read in place. A rule is loaded when a keyword of it hits.
 pub struct Pack {
-    /// The rules, by file and place in it.
-    pub rules: &'static [SecretRule],
+    count: usize,
     /// Finds the keywords.
     pub prefilter: Prefilter<'static>,
-    /// For each keyword of a rule, the rules that want to hear of it. Keywords beyond are marks of
-    /// compressed streams.
-    pub rules_of_keyword: &'static [&'static [u16]],
-    compiled: &'static [OnceLock<Option<Regex>>],
+    /// Keywords beyond so many are marks of compressed streams.
+    keywords_of_rules: usize,
+    rules_of: Parts,
+    records: Parts,
+    groups: Vec<&'static Group>,
+    loaded: Box<[OnceLock<Places>]>,
+}
+
+/// Parts that stand one behind another, and where each begins.
+struct Parts {
+    starts: &'static [u8],
+    bytes: &'static [u8],
+}
+
+impl Parts {
+    /// So many parts, in units of so many bytes, and what follows them.
+    fn read(bytes: &'static [u8], count: usize, unit: usize) -> Option<(Self, &'static [u8])> {
+        let (starts, rest) = bytes.split_at_checked(4 * (count + 1))?;
+        let end = usize::try_from(u32_at(starts, count)).ok()?;
+        let (bytes, rest) = rest.split_at_checked(unit * end)?;
+        Some((Parts { starts, bytes }, rest))
+    }
+
+    /// Where the part stands, in its unit.
+    fn range(&self, index: usize) -> Range<usize> {
+        u32_at(self.starts, index) as usize..u32_at(self.starts, index + 1) as usize
+    }
+
+    fn part(&self, index: usize) -> &'static [u8] {
+        &self.bytes[self.range(index)]
+    }
 }
 
 /// The pack that is part of the program.
-pub static BUILTIN: Pack = Pack {
-    rules: &RULES,
-    prefilter: PREFILTER,
-    rules_of_keyword: RULES_OF_KEYWORD,
-    compiled: &COMPILED,
-};
+pub static BUILTIN: LazyLock<Pack> = LazyLock::new(|| {
+    let bytes = include_bytes!(concat!(env!("OUT_DIR"), "/secrets.pack"));
+    Pack::of(bytes).expect("the build script wrote a pack")
+});
 
 impl Pack {
-    /// The rule with this id.
-    pub fn find(&self, id: &str) -> Option<&'static SecretRule> {
-        self.rules.iter().find(|rule| rule.id == id)
+    /// Reads what [`super::compile::pack`] wrote, in place. `None`: it is none.
+    pub(super) fn of(bytes: &'static [u8]) -> Option<Self> {
+        let (counts, rest) = bytes.split_first_chunk::<12>()?;
+        let number = |at: usize| usize::try_from(u32_at(counts, at)).ok();
+        let (count, keywords_of_rules, before) = (number(0)?, number(1)?, number(2)?);
+        let (rules, tables) = rest.split_at_checked(before)?;
+        let (rules_of, rest) = Parts::read(rules, keywords_of_rules, 2)?;
+        let (records, rest) = Parts::read(rest, count, 1)?;
+        let (packed, _) = Parts::read(rest, count.div_ceil(GROUP), 1)?;
+        let group = |index| -> &'static Group {
+            Box::leak(Box::new(Group {
+                packed: packed.part(index),
+                rules: OnceLock::new(),
+            }))
+        };
+        let groups = 0..count.div_ceil(GROUP);
+        Some(Pack {
+            count,
+            prefilter: Prefilter::of(tables)?,
+            keywords_of_rules,
+            rules_of,
+            records,
+            loaded: groups.clone().map(|_| OnceLock::new()).collect(),
+            groups: groups.map(group).collect(),
+        })
     }
 
-    /// The regex of a rule, compiled on first use. `None`: it does not compile, which the build script rules
-    /// out for the built-in pack.
-    pub(super) fn regex(&self, rule: usize) -> Option<&'static Regex> {
-        self.compiled
-            .get(rule)?
-            .get_or_init(|| {
-                RegexBuilder::new(self.rules[rule].pattern)
-                    .unicode(false)
-                    .size_limit(4 << 20)
-                    .build()
-                    .ok()
-            })
-            .as_ref()
+    /// Of its rules, without the words for people.
+    pub(super) fn checksum(&self) -> u32 {
+        let mut sum = crc32fast::Hasher::new();
+        for parts in [&self.rules_of, &self.records] {
+            sum.update(parts.starts);
+            sum.update(parts.bytes);
+        }
+        sum.finalize()
     }
+
+    /// How many rules it has.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// All rules, by file and place in it.
+    pub fn rules(&self) -> impl Iterator<Item = &'static SecretRule> {
+        (0..self.count).map(|index| self.rule(index))
+    }
+
+    /// The rule with this index.
+    pub fn rule(&self, index: usize) -> &'static SecretRule {
+        &self.loaded(index).rule
+    }
+
+    /// The rule with this id.
+    pub fn find(&self, id: &str) -> Option<&'static SecretRule> {
+        // The id is the first text: others are not loaded for it.
+        let length = u16::try_from(id.len()).ok()?.to_le_bytes();
+        let has = |index: &usize| {
+            let text = self.records.part(*index).get(ID_AT..).unwrap_or_default();
+            text.starts_with(&length) && text[length.len()..].starts_with(id.as_bytes())
+        };
+        (0..self.count).find(has).map(|index| self.rule(index))
+    }
+
+    fn loaded(&self, index: usize) -> &'static Loaded {
+        let (group, place) = (index / GROUP, index % GROUP);
+        let places =
+            self.loaded[group].get_or_init(|| (0..GROUP).map(|_| OnceLock::new()).collect());
+        places[place].get_or_init(|| {
+            let rule = SecretRule::read(self.records.part(index), self.groups[group], place);
+            Box::leak(Box::new(Loaded {
+                rule: rule.expect("a pack is written whole"),
+                regex: OnceLock::new(),
+            }))
+        })
+    }
+
+    /// The rules that want to hear of a keyword. `None`: it is the mark of a compressed stream.
+    pub(super) fn rules_of_keyword(&self, keyword: usize) -> Option<impl Iterator<Item = u16>> {
+        (keyword < self.keywords_of_rules).then(|| {
+            let range = self.rules_of.range(keyword);
+            range.map(|at| u16_at(self.rules_of.bytes, at))
+        })
+    }
+
+    /// The regex of a rule, compiled on first use. `None`: it does not compile, which the tests rule out for the
+    /// program's own, and [`super::load`] for a user's.
+    pub(super) fn regex(&self, rule: usize) -> Option<&'static Regex> {
+        let loaded = self.loaded(rule);
+        let regex = loaded
+            .regex
+            .get_or_init(|| compiled(loaded.rule.pattern).ok());
+        regex.as_ref()
+    }
+}
+
+pub(super) fn compiled(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern)
+        .unicode(false)
+        .size_limit(REGEX_MAX_BYTES)
+        .build()
 }

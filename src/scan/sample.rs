@@ -6,13 +6,15 @@
 //! `{ALNUM:N}` `{upper:N}` `{lower:N}`: N random letters; `A-B` instead of N: that many.
 //! `{crc62:N}`: N base-62 letters and their CRC-32 in base 62. `{grafana-crc}`: hex CRC-32 of all before it.
 //! `{base64-bytes:N}` `{base64url-bytes:N}`: N random bytes encoded. `{age}`: data and checksum of an age identity.
-//! `{jwt}`, `{pypi}`, `{discord-id}`, `{der-key}` (lines of a private key), `{der-key-json}` (the same with `\n` written out),
+//! `{uuid}`, `{base64-json}`, `{jwt}`, `{pypi}`, `{discord-id}`, `{der-key}` (lines of a private key), `{der-key-json}` (the same with `\n` written out),
 //! `{openssh-key}`, `{pgp-key}`.
+
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD};
 
 use super::validators::{base62_crc32, bech32_checksum};
-use super::{Pack, Scanner};
+use super::{Form, Pack, Scanner, SecretRule};
 use crate::budget::{Bounds, Budget};
 use crate::finding::Confidence;
 use std::time::Duration;
@@ -148,6 +150,19 @@ fn structured(kind: &str, count: usize, before: &str, dice: &mut Dice) -> Result
             let body = told.unwrap_or(before).trim_end_matches('_');
             data_encoding::HEXLOWER.encode(&crc32fast::hash(body.as_bytes()).to_le_bytes())
         }
+        "uuid" => {
+            let hex = |count, dice: &mut Dice| dice.letters(b"0123456789abcdef", count);
+            let parts = [8, 4, 4, 4, 12].map(|count| hex(count, dice));
+            parts.join("-")
+        }
+        "base64-json" => {
+            let text = format!(
+                r#"{{"id":"{}","n":{}}}"#,
+                dice.letters(LOWER, 12),
+                dice.below(10_000)
+            );
+            BASE64.encode(text.as_bytes())
+        }
         "base64-bytes" => BASE64.encode(&dice.bytes(count)),
         "base64url-bytes" => BASE64URL_NOPAD.encode(&dice.bytes(count)),
         "age" => {
@@ -218,8 +233,9 @@ fn lines(bytes: &[u8], end: &str) -> String {
     out
 }
 
-/// The surroundings in which every sample must be found. `None`: a sample over several lines does not fit there.
-pub fn surroundings(sample: &str) -> Vec<(&'static str, Vec<u8>)> {
+/// The surroundings in which every sample must be found. One that is a whole line, or several, is not made a value of
+/// another name.
+pub fn surroundings(sample: &str, is_value: bool) -> Vec<(&'static str, Vec<u8>)> {
     let mut around: Vec<(&'static str, Vec<u8>)> = vec![
         ("alone", sample.as_bytes().to_vec()),
         (
@@ -267,7 +283,7 @@ pub fn surroundings(sample: &str) -> Vec<(&'static str, Vec<u8>)> {
                 .into_bytes(),
         ),
     ];
-    if !sample.contains('\n') && !sample.contains('"') && !sample.contains('\'') {
+    if is_value && !sample.contains('\n') && !sample.contains('"') && !sample.contains('\'') {
         around.push((
             "assignment",
             format!("export TOKEN={sample}\n").into_bytes(),
@@ -310,56 +326,62 @@ fn utf16(text: &str, bytes: fn(u16) -> [u8; 2], mark: bool) -> Vec<u8> {
 /// Whether every sample of every rule (or of one) is found by its own rule in all surroundings, and no negative is.
 /// One line for each failure; no sample is shown.
 pub fn test_pack(pack: &'static Pack, only: Option<&str>, rounds: u64) -> Vec<String> {
-    let scanner = Scanner::of(pack);
-    let mut failures = Vec::new();
     let bounds = Bounds {
         time: Duration::from_secs(600),
         ..Bounds::default()
     };
     let budget = Budget::new(bounds);
-    let chosen = pack
-        .rules
-        .iter()
-        .filter(|rule| only.is_none_or(|id| rule.id == id));
-    for rule in chosen {
-        for (number, format) in rule.examples.iter().enumerate() {
-            for round in 0..rounds {
-                let mut dice = Dice::new(round * 1000 + number as u64 + 7);
-                let made = match make(format, &mut dice) {
-                    Ok(made) => made,
-                    Err(why) => {
-                        failures.push(format!("{}: example {number}: {why}", rule.id));
-                        break;
-                    }
-                };
-                for (name, text) in surroundings(&made) {
-                    let found = scanner.scan(&text, &budget);
-                    let found = found
-                        .is_ok_and(|told| told.matches.iter().any(|hit| hit.rule.id == rule.id));
-                    if !found {
-                        failures.push(format!(
-                            "{}: example {number}, round {round}: not found {name}",
-                            rule.id
-                        ));
-                    }
+    let chosen = (0..pack.len())
+        .into_par_iter()
+        .map(|index| pack.rule(index));
+    chosen
+        .filter(|rule| only.is_none_or(|id| rule.id == id))
+        .flat_map_iter(|rule| test_rule(pack, rule, rounds, &budget))
+        .collect()
+}
+
+fn test_rule(pack: &'static Pack, rule: &SecretRule, rounds: u64, budget: &Budget) -> Vec<String> {
+    let scanner = Scanner::of(pack);
+    let mut failures = Vec::new();
+    for (number, format) in rule.about().examples.iter().enumerate() {
+        // A sample with a name in it is a line of its own.
+        let is_value = rule.form == Form::Pattern && !format.contains(['=', ':']);
+        for round in 0..rounds {
+            let mut dice = Dice::new(round * 1000 + number as u64 + 7);
+            let made = match make(format, &mut dice) {
+                Ok(made) => made,
+                Err(why) => {
+                    failures.push(format!("{}: example {number}: {why}", rule.id));
+                    break;
+                }
+            };
+            for (name, text) in surroundings(&made, is_value) {
+                let found = scanner.scan(&text, budget);
+                let is_found =
+                    found.is_ok_and(|told| told.matches.iter().any(|hit| hit.rule.id == rule.id));
+                if !is_found {
+                    let id = rule.id;
+                    failures.push(format!(
+                        "{id}: example {number}, round {round}: not found {name}"
+                    ));
                 }
             }
         }
-        for (number, text) in rule.negatives.iter().enumerate() {
-            match scanner.scan(text.as_bytes(), &budget) {
-                Ok(told) => failures.extend(
-                    told.matches
-                        .iter()
-                        .filter(|hit| {
-                            hit.confidence > Confidence::Possible || hit.rule.id == rule.id
-                        })
-                        .map(|hit| {
-                            format!("{}: negative {number} matches {}", rule.id, hit.rule.id)
-                        }),
-                ),
-                Err(why) => failures.push(format!("{}: negative {number}: {why}", rule.id)),
+    }
+    for (number, text) in rule.about().negatives.iter().enumerate() {
+        let told = match scanner.scan(text.as_bytes(), budget) {
+            Ok(told) => told.matches,
+            Err(why) => {
+                failures.push(format!("{}: negative {number}: {why}", rule.id));
+                continue;
             }
-        }
+        };
+        let wrong = told
+            .iter()
+            .filter(|hit| hit.confidence > Confidence::Possible || hit.rule.id == rule.id);
+        failures.extend(
+            wrong.map(|hit| format!("{}: negative {number} matches {}", rule.id, hit.rule.id)),
+        );
     }
     failures
 }

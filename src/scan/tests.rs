@@ -20,16 +20,16 @@ fn ids(text: &[u8]) -> Vec<&'static str> {
 
 #[test]
 fn every_rule_finds_its_samples_everywhere_and_no_negative() {
-    let failures = test_pack(&BUILTIN, None, 3);
+    let failures = test_pack(&BUILTIN, None, 1);
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]
 fn the_pack_is_as_large_as_promised() {
-    assert!(BUILTIN.rules.len() >= 150);
+    assert!(BUILTIN.len() >= 400);
     let providers: std::collections::BTreeSet<_> =
-        BUILTIN.rules.iter().map(|rule| rule.provider).collect();
-    assert!(providers.len() >= 45);
+        BUILTIN.rules().map(|rule| rule.about().provider).collect();
+    assert!(providers.len() >= 250);
 }
 
 fn made(format: &str) -> String {
@@ -207,11 +207,11 @@ fn rules_are_only_compiled_on_a_hit() {
 
 proptest::proptest! {
     #[test]
-    fn no_text_panics(text in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..600), at in 0usize..600, which in 0usize..400) {
+    fn no_text_panics(text in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..600), at in 0usize..600, which in 0usize..20_000) {
         let mut text = text;
-        let keywords = BUILTIN.prefilter.keywords;
+        let keywords = BUILTIN.prefilter;
         let at = at.min(text.len());
-        text.splice(at..at, keywords[which % keywords.len()].bytes.iter().copied());
+        text.splice(at..at, keywords.keyword(which % keywords.len()).bytes.iter().copied());
         let told = scan(&text);
         for found in told.matches {
             assert!(found.bytes.start <= found.bytes.end && found.bytes.end <= text.len());

@@ -39,10 +39,50 @@ pub enum Validator {
     DiscordToken,
     /// A URL with a password that is one.
     UrlPassword,
-    /// A value beside a telling name that a generator made.
+    /// Base64 of a JSON object.
+    Base64Json,
+    /// Base64 of `user:password`.
+    BasicAuth,
+    /// Letters and digits that a generator mixed.
     Random,
-    /// A value beside a word for password that a person chose.
+    /// What stands where a format has a password.
     Password,
+    /// A value that is assigned to the name of a key, token or secret.
+    AssignedSecret,
+    /// A value that is assigned to the name of a password.
+    AssignedPassword,
+}
+
+impl Validator {
+    /// Every one, with the name that rule files give it.
+    pub const ALL: &[(&str, Validator)] = &[
+        ("none", Validator::None),
+        ("crc32-base62", Validator::Crc32Base62),
+        ("crc32-base62-lenient", Validator::Crc32Base62Lenient),
+        ("grafana-crc", Validator::GrafanaCrc),
+        ("aws-access-key-id", Validator::AwsAccessKeyId),
+        ("aws-secret-key", Validator::AwsSecretKey),
+        ("jwt", Validator::Jwt),
+        ("private-key", Validator::PrivateKey),
+        ("gcp-service-account", Validator::GcpServiceAccount),
+        ("age-bech32", Validator::AgeBech32),
+        ("pypi-macaroon", Validator::PypiMacaroon),
+        ("base64-64-bytes", Validator::Base6464Bytes),
+        ("discord-token", Validator::DiscordToken),
+        ("url-password", Validator::UrlPassword),
+        ("base64-json", Validator::Base64Json),
+        ("basic-auth", Validator::BasicAuth),
+        ("random", Validator::Random),
+        ("password", Validator::Password),
+        ("assigned-secret", Validator::AssignedSecret),
+        ("assigned-password", Validator::AssignedPassword),
+    ];
+
+    /// The name that rule files give it.
+    pub fn name(self) -> &'static str {
+        let own = Self::ALL.iter().find(|(_, validator)| *validator == self);
+        own.map_or("none", |(name, _)| name)
+    }
 }
 
 /// What a validator says.
@@ -94,10 +134,27 @@ pub(super) fn judge(
         },
         Validator::DiscordToken => tokens::discord(bytes),
         Validator::UrlPassword => evidence::url_password(&text[found], bytes),
+        Validator::Base64Json => tokens::base64_json(after_prefix),
+        Validator::BasicAuth => evidence::basic_auth(after_prefix),
         Validator::Random => evidence::random(bytes),
-        Validator::Password => evidence::password(bytes),
+        Validator::Password => evidence::password_field(bytes),
+        // Their rules have no pattern: see `assigned`.
+        Validator::AssignedSecret | Validator::AssignedPassword => Judgement::Refuted,
     };
     (judgement, value)
 }
 
+/// Asks about the value that is assigned to the name with the word at `word`.
+pub(super) fn assigned(
+    rule: &SecretRule,
+    text: &[u8],
+    word: Range<usize>,
+) -> Option<(Judgement, Range<usize>)> {
+    match rule.validator {
+        Validator::AssignedPassword => evidence::assigned_password(text, word),
+        _ => evidence::assigned_secret(text, word),
+    }
+}
+
+pub(super) use evidence::beside_provider;
 pub(super) use tokens::{base62_crc32, bech32_checksum};

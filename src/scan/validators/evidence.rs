@@ -1,6 +1,11 @@
 //! Values without structure: what speaks for a generator, what for a person, what for a placeholder.
 
+use std::ops::Range;
+
 use super::Judgement;
+use crate::scan::assignment;
+use crate::scan::names::{self, Promise};
+use crate::scan::randomness::{ODD_NATS, RANDOM_NATS, surprise};
 
 /// Bits per byte of the value's own distribution.
 pub(super) fn entropy(value: &[u8]) -> f64 {
@@ -49,25 +54,231 @@ pub(super) fn aws_secret_key(value: &[u8]) -> Judgement {
     }
 }
 
-/// A key or token beside a telling name.
+/// Letters and digits that a generator mixed.
 pub(super) fn random(value: &[u8]) -> Judgement {
     let shape = shape(value);
+    if shape.digits < 2 || shape.upper + shape.lower < 2 || is_uuid(value) {
+        return Judgement::Refuted;
+    }
+    match surprise(value) >= ODD_NATS {
+        true => Judgement::Plausible,
+        false => Judgement::Refuted,
+    }
+}
+
+/// The value beside the name of a provider has the right shape. Did a generator make it, and not a person or a digest?
+/// `before` is what stands before it on its line.
+pub(in crate::scan) fn beside_provider(before: &[u8], value: &[u8]) -> Judgement {
+    let shape = shape(value);
     let letters = shape.upper + shape.lower;
-    if shape.digits < 2 || letters < 2 || entropy(value) < 3.3 || is_uuid(value) {
+    if letters == 0 {
+        // A number: an id as often as a secret.
+        return Judgement::Doubtful;
+    }
+    let hex = value.iter().all(u8::is_ascii_hexdigit);
+    if (hex || is_uuid(value)) && names::tells_of_digest(before) {
         return Judgement::Refuted;
     }
-    // Words joined by separators are names, not values: every piece a word, a number or a version.
-    let pieces = value.split(|byte| matches!(byte, b'-' | b'_' | b'.' | b'/' | b':'));
-    let named = pieces.into_iter().all(|piece| {
-        piece.is_empty()
-            || piece.iter().all(u8::is_ascii_alphabetic)
-            || piece.iter().all(u8::is_ascii_digit)
-            || (piece.len() <= 4)
-    });
-    if named && shape.other > 0 {
-        return Judgement::Refuted;
+    let made = match (hex, shape.digits) {
+        (true, digits) => digits >= 2 && letters >= 2,
+        (false, 0) => surprise(value) >= RANDOM_NATS,
+        (false, _) => surprise(value) >= ODD_NATS,
+    };
+    match made {
+        true => Judgement::Plausible,
+        false => Judgement::Refuted,
     }
-    Judgement::Plausible
+}
+
+/// The value that is assigned to a name with a word such as `token` at `word`.
+pub(super) fn assigned_secret(
+    text: &[u8],
+    word: Range<usize>,
+) -> Option<(Judgement, Range<usize>)> {
+    let found = assignment::around(text, word)?;
+    let name = &text[found.name.clone()];
+    let promise = names::secret(name)?;
+    let value = &text[found.value.clone()];
+    if !(8..=256).contains(&value.len()) || is_reference(value) || is_public(value) {
+        return None;
+    }
+    let token_letter = |byte: &u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'_' | b'-' | b'.' | b'/' | b'+' | b'=' | b'~' | b':' | b'|'
+            )
+    };
+    let judgement = if value.iter().all(token_letter) {
+        key(value, promise, name)?
+    } else if promise == Promise::Strong && found.quoted {
+        password(value, true)?
+    } else {
+        return None;
+    };
+    Some((judgement, found.value))
+}
+
+fn key(value: &[u8], promise: Promise, name: &[u8]) -> Option<Judgement> {
+    let strong = promise == Promise::Strong;
+    let shape = shape(value);
+    let letters = shape.upper + shape.lower;
+    if is_uuid(value) {
+        return strong.then_some(Judgement::Doubtful);
+    }
+    if value.iter().all(u8::is_ascii_hexdigit) {
+        // Digests and test vectors look the same: the name must say that it is a secret.
+        let made = shape.digits >= 2 && letters >= 2 && value.len() >= 16;
+        let digest = names::tells_of_digest(name);
+        return (strong && made && !digest).then_some(match value.len() {
+            32.. => Judgement::Plausible,
+            _ => Judgement::Doubtful,
+        });
+    }
+    if letters == 0 {
+        return None;
+    }
+    let surprise = surprise(value);
+    if shape.digits == 0 {
+        let mixed = shape.upper > 1 && shape.lower > 1 && value.len() >= 20;
+        return (strong && mixed && surprise >= 1.5 * RANDOM_NATS).then_some(Judgement::Doubtful);
+    }
+    if strong && value.len() >= 16 && surprise >= RANDOM_NATS {
+        Some(Judgement::Plausible)
+    } else if strong && value.len() >= 10 && surprise >= ODD_NATS {
+        Some(Judgement::Doubtful)
+    } else {
+        let mixed = shape.upper > 1 && shape.lower > 1 && value.len() >= 20;
+        (mixed && surprise >= RANDOM_NATS).then_some(Judgement::Doubtful)
+    }
+}
+
+/// The value that is assigned to a name with a word such as `password` at `word`.
+pub(super) fn assigned_password(
+    text: &[u8],
+    word: Range<usize>,
+) -> Option<(Judgement, Range<usize>)> {
+    let found = assignment::around(text, word)?;
+    let value = &text[found.value.clone()];
+    if !names::is_password(&text[found.name.clone()])
+        || !(6..=128).contains(&value.len())
+        || is_reference(value)
+        || is_public(value)
+    {
+        return None;
+    }
+    Some((password(value, found.quoted)?, found.value))
+}
+
+/// A password that a person or a generator made up.
+fn password(value: &[u8], quoted: bool) -> Option<Judgement> {
+    let shape = shape(value);
+    let kinds = [shape.upper, shape.lower, shape.digits, shape.other];
+    let kinds = kinds.iter().filter(|count| **count > 0).count();
+    if shape.digits == 0
+        || kinds < 2
+        || is_stand_in(value)
+        || value
+            .iter()
+            .any(|byte| byte.is_ascii_whitespace() || *byte >= 0x80)
+    {
+        return None;
+    }
+    let surprise = surprise(value);
+    let identifier = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+    if !quoted && value.iter().all(identifier) && surprise < ODD_NATS {
+        return None;
+    }
+    if value.len() >= 12 && kinds >= 3 && surprise >= RANDOM_NATS {
+        Some(Judgement::Plausible)
+    } else if value.len() >= 8 && (kinds >= 3 || surprise >= ODD_NATS / 2.0) {
+        Some(Judgement::Doubtful)
+    } else {
+        None
+    }
+}
+
+/// What stands where a format has a password: any word may be one, but those that stand for one.
+pub(super) fn password_field(value: &[u8]) -> Judgement {
+    let shape = shape(value);
+    if is_stand_in(value)
+        || is_reference(value)
+        || value.iter().any(|byte| !byte.is_ascii_graphic())
+    {
+        Judgement::Refuted
+    } else if value.len() < 8 || shape.digits == 0 || shape.digits == value.len() {
+        Judgement::Doubtful
+    } else {
+        Judgement::Plausible
+    }
+}
+
+/// A variable, a template, a place in a vault, a path or an address: where the secret is, not the secret.
+fn is_reference(value: &[u8]) -> bool {
+    const STARTS: &[&[u8]] = &[
+        b"$",
+        b"%",
+        b"<",
+        b"{",
+        b"#{",
+        b"@{",
+        b"!",
+        b"env.",
+        b"env:",
+        b"process.env",
+        b"os.environ",
+        b"vault:",
+        b"ssm:",
+        b"arn:",
+        b"op://",
+        b"ref+",
+        b"file:",
+        b"http://",
+        b"https://",
+        b"ENC[",
+        b"./",
+        b"../",
+        b"~/",
+        b"projects/",
+        b"secretsmanager",
+    ];
+    const INSIDE: &[&[u8]] = &[
+        b"${",
+        b"{{",
+        b"$(",
+        b"<%",
+        b"...",
+        b"***",
+        b"xxxx",
+        b"XXXX",
+        b"secrets.",
+        b"Secrets.",
+        b"://",
+    ];
+    STARTS.iter().any(|start| value.starts_with(start))
+        || INSIDE
+            .iter()
+            .any(|inside| memchr::memmem::find(value, inside).is_some())
+}
+
+/// Public keys, certificates, subresource integrity.
+fn is_public(value: &[u8]) -> bool {
+    const STARTS: &[&[u8]] = &[
+        b"AAAAB3Nza",
+        b"AAAAC3Nza",
+        b"AAAAE2Vj",
+        b"MIIB",
+        b"MIID",
+        b"MFkw",
+        b"MCowBQ",
+        b"sha1-",
+        b"sha256-",
+        b"sha384-",
+        b"sha512-",
+        b"sha256:",
+        b"SHA256:",
+    ];
+    STARTS.iter().any(|start| value.starts_with(start))
 }
 
 fn is_uuid(value: &[u8]) -> bool {
@@ -139,29 +350,6 @@ fn is_stand_in(value: &[u8]) -> bool {
     STAND_INS.iter().any(|word| word.as_bytes() == lower)
 }
 
-/// A password in quotes. Conservative: at least three kinds of characters, or a digit and a mark.
-pub(super) fn password(value: &[u8]) -> Judgement {
-    let shape = shape(value);
-    let kinds = [shape.upper, shape.lower, shape.digits, shape.other]
-        .iter()
-        .filter(|count| **count > 0)
-        .count();
-    let template =
-        |byte: &u8| matches!(byte, b'$' | b'{' | b'}' | b'<' | b'>' | b'(' | b')' | b'%');
-    if kinds < 3
-        || shape.digits == 0
-        || entropy(value) < 2.75
-        || is_stand_in(value)
-        || value.first().is_some_and(template)
-        || memchr::memmem::find(value, b"${").is_some()
-        || memchr::memmem::find(value, b"{{").is_some()
-    {
-        Judgement::Refuted
-    } else {
-        Judgement::Plausible
-    }
-}
-
 /// `scheme://user:password@host`.
 pub(super) fn url_password(url: &[u8], password: &[u8]) -> Judgement {
     if is_stand_in(password)
@@ -207,4 +395,27 @@ pub(super) fn url_password(url: &[u8], password: &[u8]) -> Judgement {
     } else {
         Judgement::Plausible
     }
+}
+
+/// Base64 of `user:password`, as in basic authentication and in the login files of container registries.
+pub(super) fn basic_auth(value: &[u8]) -> Judgement {
+    let plain =
+        crate::scan::decode::from_base64(value.split(|byte| *byte == b'=').next().unwrap_or(&[]));
+    let Some(colon) = plain.iter().position(|byte| *byte == b':') else {
+        return Judgement::Refuted;
+    };
+    let (user, secret) = (&plain[..colon], &plain[colon + 1..]);
+    if secret.is_empty()
+        || user == secret
+        || plain.iter().any(|byte| !byte.is_ascii_graphic())
+        || is_stand_in(secret)
+        || is_reference(secret)
+    {
+        return Judgement::Refuted;
+    }
+    // The example of RFC 7617.
+    if secret == b"open sesame" || secret.len() < 6 {
+        return Judgement::Doubtful;
+    }
+    Judgement::Plausible
 }

@@ -209,6 +209,15 @@ pub(super) fn discord(value: &[u8]) -> Judgement {
     }
 }
 
+/// Base64 or base64url of a JSON object with something in it.
+pub(super) fn base64_json(value: &[u8]) -> Judgement {
+    let letters = value.split(|byte| *byte == b'=').next().unwrap_or(&[]);
+    match serde_json::from_slice(&from_base64(letters)) {
+        Ok(serde_json::Value::Object(fields)) if !fields.is_empty() => Judgement::Proved,
+        _ => Judgement::Refuted,
+    }
+}
+
 const BECH32: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 
 /// `AGE-SECRET-KEY-1…`, upper case.
