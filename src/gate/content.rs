@@ -361,8 +361,11 @@ impl Pass<'_> {
             judged.lines = before::lines(blobs, job, &bytes, budget)?;
         }
         if *job.path == REPOSITORY_POLICY
-            && let Err(error) =
-                RepositoryPolicy::parse(REPOSITORY_POLICY, &bytes, &known_names(self.request.policy))
+            && let Err(error) = RepositoryPolicy::parse(
+                REPOSITORY_POLICY,
+                &bytes,
+                &known_names(self.request.policy),
+            )
         {
             // It will hold from the next push on; whoever writes it must hear of mistakes now.
             for occurrence in &job.places {

@@ -203,7 +203,11 @@ pub(super) fn narrow(
     let Some(object) = reader.find(&entry.id, &mut buffer, request.budget)? else {
         return Err(RepoError::Missing(entry.id));
     };
-    match RepositoryPolicy::parse(REPOSITORY_POLICY, object.data, &super::known_names(request.policy)) {
+    match RepositoryPolicy::parse(
+        REPOSITORY_POLICY,
+        object.data,
+        &super::known_names(request.policy),
+    ) {
         Ok(own) => {
             actor.boundary.narrow(&own, actor.kind != Kind::Human);
             Ok(None)

@@ -50,11 +50,6 @@ impl Suppression {
         self.line
     }
 
-    /// Whether it speaks of this path, for questions about a path alone.
-    pub fn names_path(&self, path: &[u8]) -> bool {
-        self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.matches(path))
-    }
-
     /// What it names, in a few words: `secret/private-key in tests/**`.
     pub fn what(&self) -> String {
         let mut words = Vec::new();
@@ -80,19 +75,19 @@ impl Suppression {
         words.join(" ")
     }
 
-    /// Whether it can hold for this identity in a repository with these names; no names: in some repository.
-    fn holds_for(&self, identity: Option<&str>, boundary: &str, repository: &[String]) -> bool {
+    fn holds_for(&self, identity: Option<&str>, boundary: &str) -> bool {
         let named = |names: &[String], name: Option<&str>| {
             names.is_empty() || name.is_some_and(|name| names.iter().any(|one| one == name))
         };
+        named(&self.identities, identity) && named(&self.boundaries, Some(boundary))
+    }
+
+    fn holds_in(&self, repository: &[String]) -> bool {
         let matches = |pattern: &Pattern| {
-            repository
-                .iter()
-                .any(|name| pattern.matches(name.as_bytes()))
+            let mut names = repository.iter();
+            names.any(|name| pattern.matches(name.as_bytes()))
         };
-        named(&self.identities, identity)
-            && named(&self.boundaries, Some(boundary))
-            && (self.repositories.is_empty() || self.repositories.iter().any(matches))
+        self.repositories.is_empty() || self.repositories.iter().any(matches)
     }
 
     /// The exact bytes of the path count, as for an allow: nothing is let pass for resembling what was named.
@@ -166,6 +161,16 @@ impl InForce<'_> {
         })
     }
 
+    /// Whether the entry with this id is among them.
+    pub fn has(&self, id: &str) -> bool {
+        let mut all = self
+            .by_value
+            .values()
+            .chain(self.by_rule.values())
+            .flatten();
+        all.any(|entry| &*entry.id == id)
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.by_value.is_empty() && self.by_rule.is_empty()
@@ -204,7 +209,7 @@ impl Policy {
             by_rule: HashMap::new(),
         };
         for entry in &self.suppressions {
-            if !entry.holds_for(identity, boundary, repository) {
+            if !entry.holds_for(identity, boundary) || !entry.holds_in(repository) {
                 continue;
             }
             for value in &entry.fingerprints {
@@ -225,19 +230,38 @@ impl Policy {
         repository: Option<&str>,
         now: jiff::Timestamp,
     ) -> Vec<SuppressionView> {
-        let of_repository = |entry: &&Suppression| match repository {
-            Some(name) => entry.holds_for(identity, boundary, &[name.to_owned()]),
-            None => {
-                let anywhere = Suppression {
-                    repositories: Vec::new(),
-                    ..(*entry).clone()
-                };
-                anywhere.holds_for(identity, boundary, &[])
-            }
-        };
+        self.shown(identity, boundary, repository, now, |_| true)
+    }
+
+    /// Those of [`Policy::suppression_views`] that can hold for something at this path.
+    pub fn suppressions_at(
+        &self,
+        identity: Option<&str>,
+        boundary: &str,
+        repository: Option<&str>,
+        path: &[u8],
+        now: jiff::Timestamp,
+    ) -> Vec<SuppressionView> {
+        self.shown(identity, boundary, repository, now, |entry| {
+            entry.paths.is_empty() || entry.paths.iter().any(|pattern| pattern.matches(path))
+        })
+    }
+
+    fn shown(
+        &self,
+        identity: Option<&str>,
+        boundary: &str,
+        repository: Option<&str>,
+        now: jiff::Timestamp,
+        wanted: impl Fn(&Suppression) -> bool,
+    ) -> Vec<SuppressionView> {
+        let names: Vec<String> = repository.map(str::to_owned).into_iter().collect();
         self.suppressions
             .iter()
-            .filter(of_repository)
+            .filter(|entry| {
+                let there = repository.is_none() || entry.holds_in(&names);
+                there && entry.holds_for(identity, boundary) && wanted(entry)
+            })
             .map(|entry| SuppressionView {
                 id: entry.id.to_string(),
                 what: entry.what(),
@@ -270,8 +294,11 @@ pub(super) fn read<'t>(
             continue;
         };
         if let Some(first) = first_of.insert(entry.id.clone(), entry.line) {
-            log.error(item.at, format!("the id `{}` is here twice", quoted(&entry.id)))
-                .note(format!("first on line {first}"));
+            log.error(
+                item.at,
+                format!("the id `{}` is here twice", quoted(&entry.id)),
+            )
+            .note(format!("first on line {first}"));
         }
         entries.push(entry);
     }
@@ -374,11 +401,17 @@ fn rule<'t>(fields: &Fields<'_, 't>, known: &Known<'_>, log: &mut Log<'t>) -> Op
     let rule = read::text(node, "`rule`", log)?;
     let shown = quoted(rule);
     if !is_content(rule) {
-        log.error(node.at, format!("findings of `{shown}` cannot be suppressed"))
-            .note("only rules of content can: secret/... and unicode/...");
+        log.error(
+            node.at,
+            format!("findings of `{shown}` cannot be suppressed"),
+        )
+        .note("only rules of content can: secret/... and unicode/...");
     } else if rule.ends_with("/already-present") {
-        log.error(node.at, format!("`{shown}` stands for every rule of its family"))
-            .note("name the rule of the value itself: that covers what was there before as well");
+        log.error(
+            node.at,
+            format!("`{shown}` stands for every rule of its family"),
+        )
+        .note("name the rule of the value itself: that covers what was there before as well");
     } else if !known.has_rule(rule) {
         log.error(node.at, format!("unknown rule `{shown}`"))
             .note("`ringfence rules list` shows the rules");
@@ -407,7 +440,10 @@ fn patterns<'t>(fields: &Fields<'_, 't>, name: &'static str, log: &mut Log<'t>) 
         if pattern.as_written().starts_with('@') {
             log.error(
                 node.at,
-                format!("`{}`: a preset is too wide here", quoted(pattern.as_written())),
+                format!(
+                    "`{}`: a preset is too wide here",
+                    quoted(pattern.as_written())
+                ),
             )
             .note("name the paths themselves; a path that starts with `@`: write `\\@`");
         }
@@ -428,8 +464,11 @@ fn fingerprints<'t>(fields: &Fields<'_, 't>, log: &mut Log<'t>) -> Vec<Fingerpri
         match Fingerprint::parse(written) {
             Some(value) => values.push(value),
             None => {
-                log.error(node.at, format!("`{}` is not a fingerprint", quoted(written)))
-                    .note("a fingerprint: all 12 digits, 0-9 and a-f, as the refusal shows them");
+                log.error(
+                    node.at,
+                    format!("`{}` is not a fingerprint", quoted(written)),
+                )
+                .note("a fingerprint: all 12 digits, 0-9 and a-f, as the refusal shows them");
             }
         }
     }

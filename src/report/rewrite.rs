@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use bstr::{BString, ByteSlice as _};
 
 use super::cure::{Cure, Family, Line};
-use super::words::{argv, is_magic, listed, quoted, short};
+use super::words::{argv, counted, is_magic, listed, quoted, short};
 use crate::finding::PathOp;
 use crate::push::{Oid, RefName};
 use crate::verdict::{CommitBrief, Decision, Judged};
@@ -357,11 +357,17 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
         "put back, or take out,",
     );
     let mut mended = HashSet::new();
+    let mut remarks = 0;
     for judged in &fault.findings {
         let finding = &judged.finding;
         let (Some(path), Family::Content) = (&finding.place.path, Family::of(finding)) else {
             continue;
         };
+        mended.insert(path);
+        remarks += 1;
+        if remarks > LISTED_MAX {
+            continue;
+        }
         let span = finding.place.span.as_ref();
         let line = span.map_or_else(String::new, |span| format!(", line {}", span.line));
         let shown = quoted(path);
@@ -376,7 +382,11 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
             _ => format!("mend {shown}{line}"),
         };
         cure.lines.push(Line::Note(text));
-        mended.insert(path);
+    }
+    if remarks > LISTED_MAX {
+        let rest = counted(remarks - LISTED_MAX, "more place");
+        cure.lines
+            .push(Line::Note(format!("and so on: {rest} in this commit")));
     }
     let mut mended: Vec<&BString> = mended.into_iter().collect();
     mended.sort();

@@ -47,6 +47,7 @@ pub(crate) fn clean() -> Decision {
         advisory: false,
         unjudged: None,
         findings: Vec::new(),
+        suppressed: Vec::new(),
         actor: Actor {
             identity: Some("docs-bot".into()),
             kind: Kind::Agent,
@@ -100,6 +101,7 @@ pub(crate) fn judged(
     place.ref_name.get_or_insert_with(|| name(BRANCH));
     Judged {
         finding: Finding::new(rule, title, place),
+        also: Vec::new(),
         level,
         decided_by: policy_line(12, rule),
     }
