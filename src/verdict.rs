@@ -1,5 +1,8 @@
 //! Findings, boundary and work done become a verdict: one pure, total function.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -3,6 +3,9 @@
 //! An entry names a value by its fingerprint, or one rule at some paths. Nothing wider can be written: a rule alone,
 //! or a path alone, would let pass whatever an agent puts there.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

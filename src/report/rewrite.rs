@@ -342,7 +342,6 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
             }
         }
     }
-    let changed_paths = !seen.is_empty();
     with_paths(cure, &["checkout", "HEAD~1"], &back, "put back");
     with_paths(
         cure,
@@ -363,6 +362,10 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
         let (Some(path), Family::Content) = (&finding.place.path, Family::of(finding)) else {
             continue;
         };
+        if seen.contains(path) {
+            // Put back or taken out as a whole: adding it again would undo that.
+            continue;
+        }
         mended.insert(path);
         remarks += 1;
         if remarks > LISTED_MAX {
@@ -405,10 +408,8 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
     if !message {
         amend.push("--no-edit".into());
     }
-    if changed_paths {
-        // Without the change the commit may have nothing left.
-        amend.push("--allow-empty".into());
-    }
+    // Without the change the commit may have nothing left, or it had nothing from the start.
+    amend.push("--allow-empty".into());
     if fault.has(Family::Author) {
         amend.push("--reset-author".into());
     }
