@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -164,14 +164,10 @@ impl InForce<'_> {
         })
     }
 
-    /// Whether the entry with this id is among them.
-    pub fn has(&self, id: &str) -> bool {
-        let mut all = self
-            .by_value
-            .values()
-            .chain(self.by_rule.values())
-            .flatten();
-        all.any(|entry| &*entry.id == id)
+    /// The ids of all of them.
+    pub fn ids(&self) -> HashSet<&str> {
+        let all = self.by_value.values().chain(self.by_rule.values());
+        all.flatten().map(|entry| &*entry.id).collect()
     }
 
     /// Whether there is none.
@@ -287,13 +283,18 @@ pub(super) fn read<'t>(
     log: &mut Log<'t>,
 ) -> Vec<Suppression> {
     let items = read::list(node, "`suppressions`", log).unwrap_or_default();
+    let names = Names {
+        known,
+        identities: (identities.iter().map(|identity| &*identity.name)).collect(),
+        boundaries: layers.iter().map(|(_, layer)| &*layer.name).collect(),
+    };
     let mut entries: Vec<Suppression> = Vec::with_capacity(items.len());
     let mut first_of: HashMap<Arc<str>, u32> = HashMap::with_capacity(items.len());
     for item in items {
         if log.is_full() {
             break;
         }
-        let Some(entry) = entry(item, identities, layers, known, log) else {
+        let Some(entry) = entry(item, &names, log) else {
             continue;
         };
         if let Some(first) = first_of.insert(entry.id.clone(), entry.line) {
@@ -308,13 +309,14 @@ pub(super) fn read<'t>(
     entries
 }
 
-fn entry<'t>(
-    node: &Node<'t>,
-    identities: &[Identity],
-    layers: &[(At, Arc<Layer>)],
-    known: &Known<'_>,
-    log: &mut Log<'t>,
-) -> Option<Suppression> {
+/// What an entry may name.
+struct Names<'a> {
+    known: &'a Known<'a>,
+    identities: HashSet<&'a str>,
+    boundaries: HashSet<&'a str>,
+}
+
+fn entry<'t>(node: &Node<'t>, names: &Names<'_>, log: &mut Log<'t>) -> Option<Suppression> {
     let fields = read::fields(node, SUPPRESSION, "a suppression", node.at, log)?;
     let mut text = |name: &'static str| {
         let node = fields.get(name)?;
@@ -337,14 +339,12 @@ fn entry<'t>(
         )
         .note("it suppresses nothing any more: take it out, or look at the finding again");
     }
-    let rule = rule(&fields, known, log);
+    let rule = rule(&fields, names.known, log);
     let paths = patterns(&fields, "path", log);
     let fingerprints = fingerprints(&fields, log);
     let repositories = patterns(&fields, "repositories", log);
-    let names = || identities.iter().map(|identity| identity.name.as_str());
-    let identities = defined(&fields, "identities", "identity", names, log);
-    let names = || layers.iter().map(|(_, layer)| layer.name.as_str());
-    let boundaries = defined(&fields, "boundaries", "boundary", names, log);
+    let identities = defined(&fields, "identities", "identity", &names.identities, log);
+    let boundaries = defined(&fields, "boundaries", "boundary", &names.boundaries, log);
     check_width(&fields, shown, &paths, log);
     Some(Suppression {
         id: id?.into(),
@@ -479,11 +479,11 @@ fn fingerprints<'t>(fields: &Fields<'_, 't>, log: &mut Log<'t>) -> Vec<Fingerpri
 }
 
 /// Names of things that the policy defines.
-fn defined<'t, 'n, I: Iterator<Item = &'n str>>(
+fn defined<'t>(
     fields: &Fields<'_, 't>,
     key: &'static str,
     what: &str,
-    names: impl Fn() -> I,
+    names: &HashSet<&str>,
     log: &mut Log<'t>,
 ) -> Vec<String> {
     let Some(node) = fields.get(key) else {
@@ -494,9 +494,10 @@ fn defined<'t, 'n, I: Iterator<Item = &'n str>>(
         let Some(name) = read::text(node, format_args!("`{key}`"), log) else {
             continue;
         };
-        if names().all(|known| known != name) {
+        if !names.contains(name) {
+            let all: BTreeSet<&str> = names.iter().copied().collect();
             log.error(node.at, format!("{what} `{}` is not defined", quoted(name)))
-                .suggest(name, names());
+                .suggest(name, all);
         }
         found.push(name.to_owned());
     }

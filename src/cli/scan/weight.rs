@@ -81,6 +81,7 @@ impl<'p> Weights<'p> {
     /// What a person should know of the suppressions, one sentence each.
     pub(super) fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
+        let in_scope = self.entries.ids();
         for entry in self.policy.suppressions() {
             let id = &*entry.id;
             let at = format!("{}:{}", self.policy.file, entry.line());
@@ -88,7 +89,7 @@ impl<'p> Weights<'p> {
                 1 => "1 place".to_owned(),
                 _ => format!("{count} places"),
             };
-            if !self.entries.has(id) {
+            if !in_scope.contains(id) {
                 remarks.push(format!(
                     "note: suppression {id} ({at}) is for other identities or repositories"
                 ));
