@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::samples::*;
 use super::*;
 use crate::budget::{Exhausted, Resource};
-use crate::finding::{Part, PathOp, Place, Sighting, Span, Suppression};
+use crate::finding::{Part, PathOp, Place, Span, Suppression};
 use crate::verdict::Unjudged;
 
 fn id() -> Id {
@@ -93,28 +93,6 @@ fn of_author(pair: u8) -> Judged {
         "the author is none of those that the policy lists for \"docs-bot\"",
         in_commit(Part::Author, pair, None),
     )
-}
-
-/// A value at one place more than `more`.
-fn in_many_places(more: u32) -> Judged {
-    let mut judged = token(0xb1, "deploy/config.env");
-    for n in 0..more {
-        let (part, path) = match n % 3 {
-            2 => (Part::Message, None),
-            _ => (Part::Content, Some(format!("docs/{n}.md"))),
-        };
-        let mut place = in_commit(part, 0xb2, path.as_deref());
-        place.ref_name = judged.finding.place.ref_name.clone();
-        place.also_in = vec![oid(0xb3)];
-        place.span = Some(Span {
-            bytes: 10..50,
-            line: n + 1,
-            column: 11,
-        });
-        let detail = None;
-        judged.also.push(Sighting { place, detail });
-    }
-    judged
 }
 
 fn hidden(pair: u8, path: &str) -> Judged {
