@@ -240,7 +240,7 @@ fn explain(args: &Explain, out: &mut dyn Write) -> Result<Exit, Stop> {
         }
         for entry in &suppressed {
             let (id, what, at) = (&entry.id, &entry.what, &entry.at);
-            let _ = writeln!(out, "suppressed there: {what}");
+            let _ = writeln!(out, "suppression there: {what}");
             let _ = writeln!(out, "  {id} ({at}), {}", show::term(entry));
         }
     }
