@@ -149,6 +149,28 @@ impl Place {
     }
 }
 
+/// One more place of a value that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// Where.
+    pub place: Place,
+    /// What is special about this place: `inside base64`.
+    pub detail: Option<String>,
+}
+
+/// An entry under `suppressions:` of the server's policy that names a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suppression {
+    /// Its id.
+    pub id: Arc<str>,
+    /// When it ends, or ended.
+    pub until: jiff::Timestamp,
+    /// It is over: the finding weighs as if the entry were not there.
+    pub expired: bool,
+    /// Its line.
+    pub at: PolicyAt,
+}
+
 /// What may be shown of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
@@ -190,9 +212,22 @@ pub struct Finding {
     pub evidence: Option<Evidence>,
     /// The policy line that this finding comes from, where one line does.
     pub decided_by: Option<PolicyAt>,
+    /// `…/already-present`: the rule that names the value.
+    pub original: Option<RuleId>,
+    /// The entry of the policy that names this finding, in force or expired.
+    pub suppression: Option<Suppression>,
 }
 
 impl Finding {
+    /// The id of the entry that suppresses it here and now.
+    pub fn suppressed_by(&self) -> Option<&Arc<str>> {
+        let in_force = |entry: &&Suppression| !entry.expired;
+        self.suppression
+            .as_ref()
+            .filter(in_force)
+            .map(|entry| &entry.id)
+    }
+
     /// A finding with its three mandatory facts.
     pub fn new(rule: impl Into<RuleId>, title: impl Into<Cow<'static, str>>, place: Place) -> Self {
         Finding {
@@ -204,6 +239,8 @@ impl Finding {
             confidence: None,
             evidence: None,
             decided_by: None,
+            original: None,
+            suppression: None,
         }
     }
 }

@@ -38,9 +38,32 @@ impl fmt::Debug for FingerprintKey {
     }
 }
 
+impl FingerprintKey {
+    /// Names the key without telling it: fingerprints can be compared where this is the same.
+    pub fn name(&self) -> Fingerprint {
+        // No rule has this id: rule ids are `family/name`.
+        self.fingerprint("key", b"")
+    }
+}
+
 /// Stands for a secret in messages and records. The same value gives the same fingerprint on one server.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint([u8; 6]);
+
+impl Fingerprint {
+    /// Reads a fingerprint exactly as it is shown: 12 digits, lower case. A shorter one would name many values.
+    pub fn parse(text: &str) -> Option<Self> {
+        let lower = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() != 12 || !text.bytes().all(lower) {
+            return None;
+        }
+        let mut bytes = [0; 6];
+        data_encoding::HEXLOWER
+            .decode_mut(text.as_bytes(), &mut bytes)
+            .ok()?;
+        Some(Fingerprint(bytes))
+    }
+}
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,6 +113,45 @@ impl fmt::Display for Quoted<'_> {
             write!(f, "... ({} bytes)", self.0.len())
         } else {
             Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_depends_on_key_rule_and_value_alone() {
+        let (ours, theirs) = (FingerprintKey::new([1; 32]), FingerprintKey::new([2; 32]));
+        let print = ours.fingerprint("secret/a", b"value");
+        assert_eq!(print, ours.fingerprint("secret/a", b"value"));
+        for other in [
+            theirs.fingerprint("secret/a", b"value"),
+            ours.fingerprint("secret/b", b"value"),
+            ours.fingerprint("secret/a", b"value "),
+            ours.fingerprint("secret/", b"avalue"),
+        ] {
+            assert_ne!(print, other);
+        }
+        assert_ne!(ours.name(), theirs.name());
+    }
+
+    #[test]
+    fn a_fingerprint_is_read_as_it_is_shown_and_in_no_other_form() {
+        let print = FingerprintKey::new([1; 32]).fingerprint("secret/a", b"value");
+        let shown = print.to_string();
+        assert_eq!(Fingerprint::parse(&shown), Some(print));
+        for wrong in [
+            &shown[..11],
+            &format!("{shown}0"),
+            &format!(" {}", &shown[..11]),
+            "0A09A2C64215",
+            "0x0a09a2c642",
+            "",
+            "g00000000000",
+        ] {
+            assert_eq!(Fingerprint::parse(wrong), None, "{wrong}");
         }
     }
 }

@@ -1,14 +1,18 @@
 //! Findings, boundary and work done become a verdict: one pure, total function.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::budget::Exhausted;
 use crate::check;
-use crate::finding::{Confidence, Finding, Level, PolicyAt};
+use crate::finding::{Confidence, Finding, Level, Place, PolicyAt, RuleId, Sighting};
 use crate::identity;
 use crate::policy::Kind;
 use crate::push::{Errand, HostKind, Oid, Pusher, RefName, RefUpdate};
+use crate::redact::Fingerprint;
 
 /// The answer to a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,12 +30,72 @@ pub enum Verdict {
 /// A finding with the level that the policy gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judged {
-    /// The fact.
+    /// The fact, at its first place.
     pub finding: Finding,
+    /// The other places of the same value under the same rule.
+    pub also: Vec<Sighting>,
     /// What it weighs for this identity. Never `Off`: those are dropped.
     pub level: Level,
     /// The policy line that gave the level (or the line that the finding itself comes from).
     pub decided_by: PolicyAt,
+}
+
+impl Judged {
+    /// Every place, the first to be told first.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        std::iter::once(&self.finding.place).chain(self.also.iter().map(|seen| &seen.place))
+    }
+
+    /// Puts the places in the order of `key`.
+    pub fn sort_places_by<K: Ord>(&mut self, key: impl Fn(&Place) -> K) {
+        if self.also.is_empty() {
+            return;
+        }
+        let finding = &mut self.finding;
+        self.also.push(Sighting {
+            place: finding.place.clone(),
+            detail: finding.detail.take(),
+        });
+        self.also.sort_by_cached_key(|seen| key(&seen.place));
+        let first = self.also.remove(0);
+        (finding.place, finding.detail) = (first.place, first.detail);
+    }
+
+    /// The same for each place alone: a value is mended where it stands, one place after the other.
+    pub fn one_by_one(&self) -> impl Iterator<Item = Judged> {
+        let at = |seen: Option<&Sighting>| {
+            let mut finding = self.finding.clone();
+            if let Some(seen) = seen {
+                finding.place = seen.place.clone();
+                finding.detail = seen.detail.clone();
+            }
+            Judged {
+                finding,
+                also: Vec::new(),
+                level: self.level,
+                decided_by: self.decided_by.clone(),
+            }
+        };
+        std::iter::once(at(None)).chain(self.also.iter().map(move |seen| at(Some(seen))))
+    }
+
+    /// Takes over the places of the same value: the strictest level and the highest confidence stay.
+    fn absorb(&mut self, other: Judged) {
+        if other.level > self.level {
+            self.level = other.level;
+            self.decided_by = other.decided_by;
+        }
+        let (mine, theirs) = (&mut self.finding, other.finding);
+        mine.confidence = mine.confidence.max(theirs.confidence);
+        if mine.suppression.is_none() {
+            mine.suppression = theirs.suppression;
+        }
+        self.also.push(Sighting {
+            place: theirs.place,
+            detail: theirs.detail,
+        });
+        self.also.extend(other.also);
+    }
 }
 
 /// Work expected and work done, counted apart. Only a full count can become [`Verdict::Accept`].
@@ -95,8 +159,10 @@ pub struct Decision {
     pub advisory: bool,
     /// Why the gate could not finish, when the verdict is [`Verdict::Unjudged`].
     pub unjudged: Option<Unjudged>,
-    /// Strictest first, then by ref, commit order, path, offset.
+    /// One for each value or fact: strictest first, then by ref, commit order, path, offset.
     pub findings: Vec<Judged>,
+    /// What the server's policy suppresses: recorded and counted, and weighs nothing.
+    pub suppressed: Vec<Judged>,
     /// Who.
     pub actor: Actor,
     /// Whom the host authenticated.
@@ -151,6 +217,19 @@ impl Work {
     }
 }
 
+/// What [`decide`] says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weighed {
+    /// The answer.
+    pub verdict: Verdict,
+    /// What weighs, or is told.
+    pub findings: Vec<Judged>,
+    /// What the policy suppresses, with the level that it would have.
+    pub suppressed: Vec<Judged>,
+    /// Why the gate could not finish.
+    pub problem: Option<Unjudged>,
+}
+
 /// Weighs every finding by the boundary of `actor` and gives the verdict. Pure and total: the same
 /// facts always give the same answer.
 ///
@@ -162,12 +241,14 @@ pub fn decide(
     actor: Option<&identity::Actor>,
     work: &Work,
     problem: Option<Unjudged>,
-) -> (Verdict, Vec<Judged>, Option<Unjudged>) {
-    let judged: Vec<Judged> = merge_places(findings)
+) -> Weighed {
+    // Each place is suppressed or not before places are put together: one that is not stays.
+    let (suppressed, weighing): (Vec<Judged>, Vec<Judged>) = merge_commits(findings)
         .into_iter()
         .filter_map(|finding| weigh(finding, actor))
-        .collect();
-    let strictest = judged
+        .partition(|judged| judged.finding.suppressed_by().is_some());
+    let findings = merge_values(weighing);
+    let strictest = findings
         .iter()
         .map(|judged| judged.level)
         .max()
@@ -185,12 +266,36 @@ pub fn decide(
         (None, Level::Hold) => Verdict::Hold,
         (None, Level::Off | Level::Warn) => Verdict::Accept,
     };
-    (verdict, judged, problem)
+    Weighed {
+        verdict,
+        findings,
+        suppressed: merge_values(suppressed),
+        problem,
+    }
 }
 
 /// The level of one finding; `None` when it is switched off.
 fn weigh(finding: Finding, actor: Option<&identity::Actor>) -> Option<Judged> {
-    let (check, rule) = check::find_rule(&finding.rule);
+    let (level, at) = level_of(&finding.rule, finding.confidence, actor);
+    if level == Level::Off {
+        return None;
+    }
+    let decided_by = finding.decided_by.clone().unwrap_or(at);
+    Some(Judged {
+        finding,
+        also: Vec::new(),
+        level,
+        decided_by,
+    })
+}
+
+/// What a finding of this rule weighs for this identity, and the line that says so.
+pub fn level_of(
+    rule_id: &str,
+    confidence: Option<Confidence>,
+    actor: Option<&identity::Actor>,
+) -> (Level, PolicyAt) {
+    let (check, rule) = check::find_rule(rule_id);
     let kind = actor.map_or(Kind::Agent, |actor| actor.kind);
     let default = match (rule, kind) {
         (Some(rule), Kind::Human) => rule.default_human,
@@ -198,20 +303,18 @@ fn weigh(finding: Finding, actor: Option<&identity::Actor>) -> Option<Judged> {
         // A rule that no table names cannot be weighed: refuse.
         (None, _) => Level::Deny,
     };
-    let default = by_confidence(default, finding.confidence);
+    let default = by_confidence(default, confidence);
     let fixed = rule.is_none_or(|rule| rule.fixed);
-    let (level, at) = match actor {
+    match actor {
         Some(actor) if !fixed => {
             // What was there before the push is told. A level for the whole check speaks of what a push
             // adds; only a level for this very rule changes that.
-            let told = finding.rule.ends_with("/already-present");
-            let check = if told { &finding.rule } else { check };
-            actor
-                .boundary
-                .level_or(check, &finding.rule, finding.confidence, default)
+            let told = rule_id.ends_with("/already-present");
+            let check = if told { rule_id } else { check };
+            actor.boundary.level_or(check, rule_id, confidence, default)
         }
         _ => {
-            let what = format!("default of {}", finding.rule);
+            let what = format!("default of {rule_id}");
             (
                 default,
                 PolicyAt {
@@ -221,16 +324,7 @@ fn weigh(finding: Finding, actor: Option<&identity::Actor>) -> Option<Judged> {
                 },
             )
         }
-    };
-    if level == Level::Off {
-        return None;
     }
-    let decided_by = finding.decided_by.clone().unwrap_or(at);
-    Some(Judged {
-        finding,
-        level,
-        decided_by,
-    })
 }
 
 /// A refusal by default refuses what is certain or likely, and tells what is possible.
@@ -242,7 +336,7 @@ fn by_confidence(level: Level, confidence: Option<Confidence>) -> Level {
 }
 
 /// The same fact in several commits becomes one finding that names them all.
-fn merge_places(findings: Vec<Finding>) -> Vec<Finding> {
+fn merge_commits(findings: Vec<Finding>) -> Vec<Finding> {
     let mut merged: Vec<Finding> = Vec::with_capacity(findings.len());
     let mut seen: HashMap<FactKey, usize> = HashMap::with_capacity(findings.len());
     for finding in findings {
@@ -265,6 +359,33 @@ fn merge_places(findings: Vec<Finding>) -> Vec<Finding> {
     merged
 }
 
+/// The same value under the same rule becomes one finding with all its places. What was there before has a rule of
+/// its own, so it never takes in what is new; and an entry that suppresses one place takes in no other.
+fn merge_values(judged: Vec<Judged>) -> Vec<Judged> {
+    type Value = (RuleId, Fingerprint, Option<Arc<str>>);
+    let mut merged: Vec<Judged> = Vec::with_capacity(judged.len());
+    let mut seen: HashMap<Value, usize> = HashMap::new();
+    for one in judged {
+        let Some(evidence) = &one.finding.evidence else {
+            merged.push(one);
+            continue;
+        };
+        let value = (
+            one.finding.rule.clone(),
+            evidence.fingerprint,
+            one.finding.suppressed_by().cloned(),
+        );
+        match seen.get(&value) {
+            Some(&index) => merged[index].absorb(one),
+            None => {
+                seen.insert(value, merged.len());
+                merged.push(one);
+            }
+        }
+    }
+    merged
+}
+
 /// What makes two findings the same fact: all but the commit.
 #[derive(PartialEq, Eq, Hash)]
 struct FactKey {
@@ -275,7 +396,7 @@ struct FactKey {
     path: Option<bstr::BString>,
     part: crate::finding::Part,
     span: Option<crate::finding::Span>,
-    fingerprint: Option<crate::redact::Fingerprint>,
+    fingerprint: Option<Fingerprint>,
 }
 
 impl FactKey {

@@ -25,6 +25,8 @@ case_files! {
     paths
     objects
     content
+    suppressions
+    levels
     hosts
     identity
     policy

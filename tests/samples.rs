@@ -36,6 +36,12 @@ fn sample(text: &str, secrets: &mut Vec<Vec<u8>>) -> Vec<u8> {
         "aws-example-secret-key" => {
             [&b"wJalrXUtnFEMI/K7MDENG"[..], b"/bPxRfiCYEXAMPLEKEY"].concat()
         }
+        "stripe-test-key" => {
+            secret(format!("sk_test_{}", characters(argument, 99, BASE62)).into_bytes())
+        }
+        "stripe-live-restricted-key" => {
+            secret(format!("rk_live_{}", characters(argument, 24, BASE62)).into_bytes())
+        }
         "private-key" => secret(private_key(argument).into_bytes()),
         "utf16" => secret(
             github_pat(argument)

@@ -170,6 +170,7 @@ pub fn known() -> Known<'static> {
     Known {
         checks: NAMES,
         rule: &|id| find_rule(id).1.is_some(),
+        packs: false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! `ringfence check`: the same judgement without a push.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
@@ -9,11 +10,11 @@ use crate::cli::Exit;
 use crate::cli::server::{self, Judgement, Refusal};
 use crate::gate;
 use crate::host;
-use crate::ledger::passing_key;
+use crate::ledger::{existing_key_beside, passing_key};
 use crate::push::{Command, Errand, HostKind, Oid, Push, Pusher, RefName};
 use crate::repo::{Layout, Repo};
 use crate::report;
-use crate::verdict::Verdict;
+use crate::verdict::{Decision, Verdict};
 
 /// Judge what a push would bring, without pushing.
 #[derive(clap::Args)]
@@ -79,7 +80,13 @@ impl Args {
             server::variable("RINGFENCE_IDENTITY").and_then(|value| value.into_string().ok())
         });
         let budget = Budget::new(policy.bounds.clone());
-        let key = passing_key().map_err(|error| Refusal::unjudged(error.to_string()))?;
+        // On the server itself the key of the record is there, and suppressions by value hold as in a push.
+        let own = existing_key_beside(&server::ledger_path(&policy, repo.layout()));
+        let knows_values = own.is_some();
+        let key = match own {
+            Some(key) => key,
+            None => passing_key().map_err(|error| Refusal::unjudged(error.to_string()))?,
+        };
         let judgement = Judgement {
             policy: &policy,
             repo: &repo,
@@ -99,6 +106,14 @@ impl Args {
         if told.is_empty() {
             told.push_str("accepted: nothing stands against this push\n");
         }
+        if self.format != "json" {
+            told.push_str(&suppressed(&decision));
+            if policy.suppresses_values() && !knows_values && !decision.findings.is_empty() {
+                told.push_str(
+                    "note: suppressions by fingerprint are known to the server alone: its key is not here\n",
+                );
+            }
+        }
         out.write_all(told.as_bytes())
             .map_err(|error| Refusal::unjudged(error.to_string()))?;
         Ok(match decision.verdict {
@@ -107,6 +122,22 @@ impl Args {
             Verdict::Unjudged => Exit::Unjudged,
         })
     }
+}
+
+/// What weighs nothing because the policy suppresses it, by entry.
+fn suppressed(decision: &Decision) -> String {
+    let mut by_entry: BTreeMap<&str, usize> = BTreeMap::new();
+    for judged in &decision.suppressed {
+        let id = judged.finding.suppressed_by().map_or("", |id| id);
+        *by_entry.entry(id).or_default() += 1;
+    }
+    by_entry
+        .into_iter()
+        .map(|(id, count)| {
+            let findings = if count == 1 { "finding" } else { "findings" };
+            format!("note: the policy suppresses {count} {findings} by {id}\n")
+        })
+        .collect()
 }
 
 /// The value that the server's ref most likely has. A ref that already is what would be pushed was not

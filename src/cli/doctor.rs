@@ -410,6 +410,8 @@ fn check_policy(file: &Path, lines: &mut Lines<'_>) -> Option<Policy> {
     match Policy::load(file, &check::known()) {
         Ok(policy) => {
             check_rights(file, lines);
+            check_suppressions(file, &policy, lines);
+            check_rule_packs(&policy, lines);
             Some(policy)
         }
         Err(error) => {
@@ -422,6 +424,41 @@ fn check_policy(file: &Path, lines: &mut Lines<'_>) -> Option<Policy> {
                 format_args!("ringfence policy check --policy {}", shown(file)),
             );
             None
+        }
+    }
+}
+
+/// What an expired entry named is refused again, and the pusher cannot mend that.
+fn check_suppressions(file: &Path, policy: &Policy, lines: &mut Lines<'_>) {
+    let now = jiff::Timestamp::now();
+    for entry in policy.suppressions() {
+        if entry.is_expired(now) {
+            lines.warning(
+                format_args!(
+                    "suppression {} ({}:{}) expired on {}",
+                    entry.id,
+                    shown(file),
+                    entry.line(),
+                    entry.until
+                ),
+                "take it out, or look at the finding again and set a new day",
+            );
+        }
+    }
+}
+
+/// A pack that cannot be loaded refuses every push: nothing is judged with fewer rules than were meant.
+fn check_rule_packs(policy: &Policy, lines: &mut Lines<'_>) {
+    for pack in &policy.rule_packs {
+        match fs::metadata(pack) {
+            Ok(_) => check_rights(pack, lines),
+            Err(error) => lines.error(
+                format_args!(
+                    "the rules {} cannot be read, so every push is refused: {error}",
+                    shown(pack)
+                ),
+                "put them there, or take them out of the policy",
+            ),
         }
     }
 }

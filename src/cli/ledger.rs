@@ -2,13 +2,14 @@
 
 #[cfg(test)]
 mod tests;
+mod uses;
 
 use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use super::Exit;
-use crate::ledger::{self, Broken, Decided, Event, Id, Moved, Record};
+use crate::ledger::{self, Broken, Decided, Event, Found, Id, Moved, Record};
 use crate::policy::{Known, Policy};
 use crate::redact::Quoted;
 use crate::repo::Layout;
@@ -28,6 +29,8 @@ enum Task {
     Show(ShowArgs),
     /// Write entries as they are stored, one JSON object a line
     Export(ExportArgs),
+    /// Tell which suppressions of the policy were used, and which were not
+    Suppressions(uses::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -118,6 +121,7 @@ pub(super) fn run(args: &LedgerArgs, out: &mut dyn Write, err: &mut dyn Write) -
         Task::Verify(args) => (&args.file, &args.place),
         Task::Show(args) => (&args.file, &args.place),
         Task::Export(args) => (&args.file, &args.place),
+        Task::Suppressions(args) => (&args.file, &args.place),
     };
     let path = match file {
         Some(file) => Ok(file.clone()),
@@ -134,6 +138,7 @@ pub(super) fn run(args: &LedgerArgs, out: &mut dyn Write, err: &mut dyn Write) -
         Task::Verify(args) => verify(&path, args.head, out, err),
         Task::Show(args) => show(&path, args, out, err),
         Task::Export(args) => export(&path, &args.filter, out),
+        Task::Suppressions(args) => uses::run(&path, args, out, err),
     };
     match done {
         Ok(exit) => exit,
@@ -147,6 +152,15 @@ pub(super) fn run(args: &LedgerArgs, out: &mut dyn Write, err: &mut dyn Write) -
 }
 
 impl Place {
+    /// The policy: named, or where a hook of this repository would find it.
+    fn policy_file(&self) -> Result<PathBuf, String> {
+        let from = self.repo.as_deref().unwrap_or(Path::new("."));
+        let layout = Layout::discover(from).ok();
+        let git_dir = layout.as_ref().map(|layout| layout.common_dir.as_path());
+        let vars = |name: &str| std::env::var_os(name);
+        Policy::find(self.policy.as_deref(), &vars, git_dir).map_err(|error| error.to_string())
+    }
+
     fn ledger(&self) -> Result<PathBuf, String> {
         let from = self.repo.as_deref().unwrap_or(Path::new("."));
         let layout = Layout::discover(from);
@@ -411,32 +425,7 @@ fn in_full(record: &Record, out: &mut dyn Write) -> io::Result<()> {
     field("engine:", plain(&record.entry.engine))?;
     field("findings:", counts.findings.to_string())?;
     for found in &decided.findings {
-        let mut place = Vec::new();
-        if let Some(path) = &found.path {
-            let line = found
-                .line
-                .map_or_else(String::new, |line| format!(":{line}"));
-            place.push(format!("{}{line}", shown(path)));
-        }
-        if found.commit.is_some() {
-            place.push(format!("in {}", short(&found.commit)));
-        }
-        if let Some(name) = &found.name {
-            place.push(format!("on {}", shown(name)));
-        }
-        if let Some(fingerprint) = &found.fingerprint {
-            place.push(format!("fingerprint {}", plain(fingerprint)));
-        }
-        if let Some(at) = &found.policy_at {
-            place.push(format!("by {}", plain(at)));
-        }
-        writeln!(
-            out,
-            "    {} {} {}",
-            plain(&found.level),
-            plain(&found.rule),
-            place.join(", ")
-        )?;
+        finding(found, out)?;
     }
     let rest = counts
         .findings
@@ -446,6 +435,58 @@ fn in_full(record: &Record, out: &mut dyn Write) -> io::Result<()> {
             out,
             "    and {rest} more, which are not recorded one by one"
         )?;
+    }
+    if counts.suppressed > 0 {
+        writeln!(out, "  {:<12}{}", "suppressed:", counts.suppressed)?;
+        for found in &decided.suppressed {
+            finding(found, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// One finding, and its other places.
+fn finding(found: &Found, out: &mut dyn Write) -> io::Result<()> {
+    let mut place = Vec::new();
+    if let Some(path) = &found.path {
+        let line = found
+            .line
+            .map_or_else(String::new, |line| format!(":{line}"));
+        place.push(format!("{}{line}", shown(path)));
+    }
+    if found.commit.is_some() {
+        place.push(format!("in {}", short(&found.commit)));
+    }
+    if let Some(name) = &found.name {
+        place.push(format!("on {}", shown(name)));
+    }
+    if let Some(fingerprint) = &found.fingerprint {
+        place.push(format!("fingerprint {}", plain(fingerprint)));
+    }
+    if let Some(at) = &found.policy_at {
+        place.push(format!("by {}", plain(at)));
+    }
+    if let Some(id) = &found.suppressed_by {
+        place.push(format!("suppressed by {}", plain(id)));
+    }
+    if let Some(id) = &found.suppression_expired {
+        place.push(format!("no longer suppressed by {}", plain(id)));
+    }
+    let (level, rule) = (plain(&found.level), plain(&found.rule));
+    writeln!(out, "    {level} {rule} {}", place.join(", "))?;
+    for at in found.places.iter().skip(1) {
+        let line = at.line.map_or_else(String::new, |line| format!(":{line}"));
+        let what = at.path.as_deref().map_or_else(|| plain(&at.part), shown);
+        let commit = match &at.commit {
+            Some(_) => format!(", in {}", short(&at.commit)),
+            None => String::new(),
+        };
+        writeln!(out, "      also {what}{line}{commit}")?;
+    }
+    let told = found.places.len().max(1) as u64;
+    let rest = found.place_count.unwrap_or(1).saturating_sub(told);
+    if rest > 0 {
+        writeln!(out, "      and {}", counted(rest, "more place"))?;
     }
     Ok(())
 }

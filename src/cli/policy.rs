@@ -139,9 +139,14 @@ fn examine(file: &File, out: &mut dyn Write) -> Result<Exit, Stop> {
     if !warnings.each().is_empty() {
         let _ = writeln!(out, "{warnings}");
     }
+    let suppressions = match policy.suppressions().len() {
+        0 => String::new(),
+        1 => "1 suppression, ".to_owned(),
+        count => format!("{count} suppressions, "),
+    };
     let _ = writeln!(
         out,
-        "{}: valid: {} identities, {} boundaries, {} tests, {} warnings",
+        "{}: valid: {} identities, {} boundaries, {} tests, {suppressions}{} warnings",
         policy.file,
         policy.identity_names().count(),
         policy.boundary_count(),
@@ -172,10 +177,11 @@ fn actor(policy: &Policy, name: &str, repository: Option<&str>) -> Result<Actor,
 fn show(args: &Show, out: &mut dyn Write) -> Result<Exit, Stop> {
     let policy = args.place.load()?;
     let actor = actor(&policy, &args.who.identity, args.who.repository.as_deref())?;
+    let repository = args.who.repository.as_deref();
     let text = match &*args.format {
-        "json" => show::json(&policy, &actor),
-        "markdown" => show::markdown(&policy, &actor),
-        _ => show::text(&policy, &actor),
+        "json" => show::json(&policy, &actor, repository),
+        "markdown" => show::markdown(&policy, &actor, repository),
+        _ => show::text(&policy, &actor, repository),
     };
     let _ = out.write_all(text.as_bytes());
     Ok(Exit::Accept)
@@ -215,12 +221,27 @@ fn explain(args: &Explain, out: &mut dyn Write) -> Result<Exit, Stop> {
         let op = args.op.as_deref().map_or(Ok(PathOp::Modify), path_op)?;
         reasons.push(actor.boundary.explain_path(actor.kind, path.as_bytes(), op));
     }
+    let suppressed = match &args.path {
+        Some(path) => policy.suppressions_at(
+            actor.name.as_deref(),
+            actor.boundary.name(),
+            args.who.repository.as_deref(),
+            path.as_bytes(),
+            jiff::Timestamp::now(),
+        ),
+        None => Vec::new(),
+    };
     let allowed = reasons.iter().all(|reason| reason.answer == Expect::Accept);
     if args.format == "json" {
-        let _ = writeln!(out, "{}", show::reasons_json(&actor, &reasons));
+        let _ = writeln!(out, "{}", show::reasons_json(&actor, &reasons, &suppressed));
     } else {
         for reason in &reasons {
             write_reason(reason, out);
+        }
+        for entry in &suppressed {
+            let (id, what, at) = (&entry.id, &entry.what, &entry.at);
+            let _ = writeln!(out, "suppression there: {what}");
+            let _ = writeln!(out, "  {id} ({at}), {}", show::term(entry));
         }
     }
     Ok(if allowed { Exit::Accept } else { Exit::Refuse })

@@ -12,8 +12,9 @@ use crate::check::{self, CHECKS, Check, Hit, Text};
 use crate::finding::{Finding, Part, Place, Span};
 use crate::gate::Request;
 use crate::gate::before::{self, Blobs};
+use crate::gate::{entries_for, known_names};
 use crate::identity::Actor;
-use crate::policy::{REPOSITORY_POLICY, RepositoryPolicy};
+use crate::policy::{InForce, REPOSITORY_POLICY, RepositoryPolicy};
 use crate::push::{Oid, RefName};
 use crate::repo::{Change, Entry, History, Kind as ObjectKind, Mode, Reader, RepoError};
 use crate::verdict::{Unjudged, Work};
@@ -56,6 +57,7 @@ pub(super) fn judge(
             .copied()
             .filter(|check| check.reads_content())
             .collect(),
+        suppressed: entries_for(request, actor),
         count_lines: actor.boundary.limits().added_lines.is_some(),
     };
     work.commits.0 = history.commits.len() as u64;
@@ -172,6 +174,7 @@ impl<'a> Jobs<'a> {
 struct Pass<'a> {
     request: &'a Request<'a>,
     checks: Vec<&'static dyn Check>,
+    suppressed: InForce<'a>,
     count_lines: bool,
 }
 
@@ -358,7 +361,11 @@ impl Pass<'_> {
             judged.lines = before::lines(blobs, job, &bytes, budget)?;
         }
         if *job.path == REPOSITORY_POLICY
-            && let Err(error) = RepositoryPolicy::parse(REPOSITORY_POLICY, &bytes, &check::known())
+            && let Err(error) = RepositoryPolicy::parse(
+                REPOSITORY_POLICY,
+                &bytes,
+                &known_names(self.request.policy),
+            )
         {
             // It will hold from the next push on; whoever writes it must hear of mistakes now.
             for occurrence in &job.places {
@@ -389,12 +396,14 @@ impl Pass<'_> {
                 // enough: its own commit was judged, or is trusted.
                 let was_there = earlier.iter().any(|(hits, version)| {
                     !version.added.touches(&hit.bytes)
+                        && !self.leaves_its_suppression(hit, version.path, job.path)
                         && hits
                             .iter()
                             .any(|old| same(old, &version.bytes, hit, &bytes))
                 });
                 if was_there && hit.rule != "limit/unscanned" {
                     let family = hit.rule.split('/').next().unwrap_or_default();
+                    found.original = Some(hit.rule.clone());
                     found.rule = format!("{family}/already-present").into();
                     found.title = format!("was there before this push: {}", hit.title).into();
                 }
@@ -402,6 +411,15 @@ impl Pass<'_> {
             }
         }
         Ok(judged)
+    }
+}
+
+impl Pass<'_> {
+    /// A file moved out of where its value was suppressed: nobody has agreed to the value there.
+    fn leaves_its_suppression(&self, hit: &Hit, from: &BStr, to: &BStr) -> bool {
+        let value = hit.evidence.as_ref().map(|evidence| evidence.fingerprint);
+        let named = |path: &BStr| self.suppressed.find(&hit.rule, value, Some(path)).is_some();
+        from != to && named(from) && !named(to)
     }
 }
 

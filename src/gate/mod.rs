@@ -8,6 +8,7 @@ mod content;
 mod mask;
 mod origin;
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jiff::Timestamp;
@@ -16,14 +17,14 @@ pub use mask::updates as masked;
 pub use origin::{as_claimed, resolve, trusted_tips};
 
 use crate::budget::Budget;
-use crate::check::{CHECKS, Facts};
+use crate::check::{self, CHECKS, Facts};
 use crate::finding::{Finding, Level, Part, Place};
 use crate::identity::{self, NotIdentified};
-use crate::policy::{Kind, Mode, Policy};
+use crate::policy::{InForce, Kind, Known, Mode, Policy};
 use crate::push::{Errand, Oid, Push, RefName, RefUpdate};
 use crate::redact::FingerprintKey;
 use crate::repo::{History, Repo, RepoError};
-use crate::verdict::{self, CommitBrief, Decision, Judged, Unjudged, Verdict, Work};
+use crate::verdict::{self, CommitBrief, Decision, Judged, Unjudged, Verdict, Weighed, Work};
 
 /// Everything that a judgement depends on.
 pub struct Request<'a> {
@@ -145,22 +146,37 @@ impl State {
     }
 
     fn decide(mut self, mut request: Request<'_>, actor: Option<identity::Actor>) -> Decision {
+        if let Some(actor) = &actor {
+            // Before names are masked: a pattern is matched on the bytes that were pushed.
+            suppress(&request, actor, &mut self.findings);
+        }
         mask::names(&mut request.updates, &mut self);
-        let (verdict, mut findings, problem) =
-            verdict::decide(self.findings, actor.as_ref(), &self.work, self.problem);
-        let position = |commit: Option<Oid>| {
-            commit.and_then(|id| self.commits.iter().position(|brief| brief.id == id))
-        };
-        findings.sort_by_cached_key(|judged| {
-            let place = &judged.finding.place;
+        let Weighed {
+            verdict,
+            mut findings,
+            mut suppressed,
+            problem,
+        } = verdict::decide(self.findings, actor.as_ref(), &self.work, self.problem);
+        let positions: HashMap<Oid, usize> = (self.commits.iter().enumerate())
+            .map(|(position, brief)| (brief.id, position))
+            .collect();
+        let order = |place: &Place| {
             (
-                std::cmp::Reverse(judged.level),
                 place.ref_name.clone(),
-                position(place.commit),
+                place.commit.and_then(|id| positions.get(&id).copied()),
                 place.path.clone(),
+                place.part,
                 place.span.as_ref().map(|span| span.bytes.start),
             )
-        });
+        };
+        for judged in [&mut findings, &mut suppressed] {
+            for one in judged.iter_mut() {
+                one.sort_places_by(order);
+            }
+            judged.sort_by_cached_key(|one| {
+                (std::cmp::Reverse(one.level), order(&one.finding.place))
+            });
+        }
         let rewrite_base = rewrite_base(&findings, &self.commits);
         let bookkeeping =
             request.push.errand == Errand::Bookkeeping && !request.policy.host.judge_bookkeeping;
@@ -173,6 +189,7 @@ impl State {
             advisory: request.advisory,
             unjudged: problem,
             findings,
+            suppressed,
             actor: verdict::Actor {
                 identity: actor
                     .as_ref()
@@ -197,6 +214,41 @@ impl State {
             policy_digest: request.policy.digest.clone(),
             work: self.work,
         }
+    }
+}
+
+/// Notes which findings an entry of the server's policy names. Nothing that was pushed has a say in this.
+fn suppress(request: &Request<'_>, actor: &identity::Actor, findings: &mut [Finding]) {
+    let entries = entries_for(request, actor);
+    if entries.is_empty() {
+        return;
+    }
+    for finding in findings {
+        let rule = finding.original.as_deref().unwrap_or(&finding.rule);
+        let value = finding
+            .evidence
+            .as_ref()
+            .map(|evidence| evidence.fingerprint);
+        let path = finding.place.path.as_ref().map(|path| path.as_slice());
+        finding.suppression = entries.find(rule, value, path);
+    }
+}
+
+/// The `suppressions:` of the policy that can hold for this push.
+fn entries_for<'p>(request: &Request<'p>, actor: &identity::Actor) -> InForce<'p> {
+    request.policy.suppressions_for(
+        actor.name.as_deref(),
+        actor.boundary.name(),
+        &request.push.repository,
+        request.now,
+    )
+}
+
+/// The names that the repository's own policy may use: with rule packs of the server there are more.
+fn known_names(policy: &Policy) -> Known<'static> {
+    Known {
+        packs: !policy.rule_packs.is_empty(),
+        ..check::known()
     }
 }
 
@@ -225,8 +277,8 @@ fn rewrite_base(findings: &[Judged], commits: &[CommitBrief]) -> Option<Oid> {
         findings
             .iter()
             .filter(|judged| judged.level >= Level::Hold)
-            .any(|judged| {
-                let place = &judged.finding.place;
+            .flat_map(Judged::places)
+            .any(|place| {
                 place.part != Part::Ref
                     && (place.commit == Some(brief.id) || place.also_in.contains(&brief.id))
             })
@@ -251,6 +303,7 @@ pub fn unjudged(push: &Push, policy: &Policy, problem: Unjudged, advisory: bool)
         advisory,
         unjudged: Some(problem),
         findings: Vec::new(),
+        suppressed: Vec::new(),
         actor: verdict::Actor {
             identity: None,
             kind: Kind::Agent,

@@ -2,7 +2,6 @@
 
 use bstr::ByteSlice as _;
 
-use crate::check;
 use crate::finding::{Finding, Part, Place};
 use crate::gate::Request;
 use crate::identity::Actor;
@@ -204,7 +203,11 @@ pub(super) fn narrow(
     let Some(object) = reader.find(&entry.id, &mut buffer, request.budget)? else {
         return Err(RepoError::Missing(entry.id));
     };
-    match RepositoryPolicy::parse(REPOSITORY_POLICY, object.data, &check::known()) {
+    match RepositoryPolicy::parse(
+        REPOSITORY_POLICY,
+        object.data,
+        &super::known_names(request.policy),
+    ) {
         Ok(own) => {
             actor.boundary.narrow(&own, actor.kind != Kind::Human);
             Ok(None)

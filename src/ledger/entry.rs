@@ -4,14 +4,22 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::finding::{Confidence, Level};
-use crate::policy::Kind;
+use super::words::{
+    confidence_word, errand_word, host_word, kind_word, level_word, part_word, verdict_word,
+};
+use crate::finding::{Level, Place};
 use crate::push::{Errand, HostKind, Oid, Pusher, RefName};
 use crate::redact::Quoted;
-use crate::verdict::{Decision, Judged, Verdict};
+use crate::verdict::{Decision, Judged};
 
-/// Most findings that one entry lists; `counts` has them all.
+/// Most findings that one entry lists, and most places of all of them; `counts` has them all.
 pub(super) const FINDINGS_MAX: usize = 1_000;
+
+/// Most suppressed findings that one entry lists. They have room of their own: nobody hides one behind warnings.
+const SUPPRESSED_MAX: usize = 200;
+
+/// Most places of one finding, and most commits of one place.
+const PLACES_MAX: usize = 100;
 
 /// Names a ledger entry in messages: `7Q4M-2KX9`. Made of the first 40 bits of the entry's hash, so
 /// that everybody who has the line can check it.
@@ -132,6 +140,9 @@ pub struct Decided {
     pub counts: Counts,
     /// The first [`FINDINGS_MAX`] findings.
     pub findings: Vec<Found>,
+    /// Findings that the policy suppresses: they weigh nothing. `level` is what they would weigh.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suppressed: Vec<Found>,
     /// SHA-256 of the policy.
     pub policy: String,
 }
@@ -200,6 +211,13 @@ pub struct Counts {
     pub hold: u64,
     /// Findings of the level `warn`.
     pub warn: u64,
+    /// Findings that the policy suppresses, in none of the other counts.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub suppressed: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// One finding: never the text that was found.
@@ -236,6 +254,52 @@ pub struct Found {
     /// The policy line that decided, `policy.yaml:12`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_at: Option<String>,
+    /// Other new commits with the same at the same place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_in: Vec<String>,
+    /// All places, the first included, when the value stands at more than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<FoundAt>,
+    /// How many places there are, when more than one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place_count: Option<u64>,
+    /// The rule of the value, where `rule` says that it was there before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_rule: Option<String>,
+    /// Id of the entry that suppresses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suppressed_by: Option<String>,
+    /// Id of the entry that suppressed it until it expired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suppression_expired: Option<String>,
+}
+
+/// One of the places of a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundAt {
+    /// Which text: `content`, `message`, …
+    pub part: String,
+    /// The ref, quoted.
+    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The commit or tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Other new commits with the same at this place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_in: Vec<String>,
+    /// The path, quoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The exact bytes of the path in hex, when `path` does not show them as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_hex: Option<String>,
+    /// The line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
 }
 
 /// A run that ended before there was a push to judge.
@@ -307,13 +371,10 @@ impl Entry {
                 deny: count(Level::Deny),
                 hold: count(Level::Hold),
                 warn: count(Level::Warn),
+                suppressed: decision.suppressed.len() as u64,
             },
-            findings: decision
-                .findings
-                .iter()
-                .take(FINDINGS_MAX)
-                .map(Found::of)
-                .collect(),
+            findings: Found::list(&decision.findings, FINDINGS_MAX),
+            suppressed: Found::list(&decision.suppressed, SUPPRESSED_MAX),
             policy: decision.policy_digest.clone(),
         }));
         Entry::now(event, now)
@@ -395,7 +456,21 @@ impl Moved {
 }
 
 impl Found {
-    fn of(judged: &Judged) -> Self {
+    /// At most `room` findings, and as many further places as there is room left.
+    fn list(judged: &[Judged], room: usize) -> Vec<Found> {
+        let mut places = room.saturating_sub(judged.len());
+        judged
+            .iter()
+            .take(room)
+            .map(|one| {
+                let found = Found::of(one, places);
+                places -= found.places.len().min(places);
+                found
+            })
+            .collect()
+    }
+
+    fn of(judged: &Judged, places: usize) -> Self {
         let finding = &judged.finding;
         let place = &finding.place;
         let path = place.path.as_ref().map(|path| shown_and_hex(path));
@@ -418,8 +493,51 @@ impl Found {
             bytes: finding.evidence.as_ref().map(|e| e.bytes),
             policy_at: (judged.decided_by.line > 0)
                 .then(|| format!("{}:{}", judged.decided_by.file, judged.decided_by.line)),
+            also_in: ids(place, PLACES_MAX),
+            places: match judged.also.is_empty() {
+                true => Vec::new(),
+                false => judged
+                    .places()
+                    .take(PLACES_MAX.min(places))
+                    .map(|place| FoundAt::of(place, PLACES_MAX))
+                    .collect(),
+            },
+            place_count: (!judged.also.is_empty()).then(|| judged.also.len() as u64 + 1),
+            original_rule: finding.original.as_ref().map(ToString::to_string),
+            suppressed_by: finding.suppressed_by().map(ToString::to_string),
+            suppression_expired: finding
+                .suppression
+                .as_ref()
+                .filter(|entry| entry.expired)
+                .map(|entry| entry.id.to_string()),
         }
     }
+}
+
+impl FoundAt {
+    /// The place, with at most `commits` other commits.
+    pub(crate) fn of(place: &Place, commits: usize) -> Self {
+        let path = place.path.as_ref().map(|path| shown_and_hex(path));
+        let (path, path_hex) = path.map_or((None, None), |(shown, hex)| (Some(shown), hex));
+        FoundAt {
+            part: part_word(place.part).into(),
+            name: place
+                .ref_name
+                .as_ref()
+                .map(|name| Quoted(name.as_bytes()).to_string()),
+            commit: place.commit.map(|id| id.to_string()),
+            also_in: ids(place, commits),
+            path,
+            path_hex,
+            line: place.span.as_ref().map(|span| span.line),
+            column: place.span.as_ref().map(|span| span.column),
+        }
+    }
+}
+
+fn ids(place: &Place, most: usize) -> Vec<String> {
+    let others = place.also_in.iter().take(most);
+    others.map(ToString::to_string).collect()
 }
 
 /// Pushed bytes as they may be shown, and in hex where that does not tell them exactly.
@@ -428,62 +546,4 @@ pub(crate) fn shown_and_hex(bytes: &[u8]) -> (String, Option<String>) {
     let exact = shown.as_bytes() == bytes;
     let hex = (!exact).then(|| data_encoding::HEXLOWER.encode(bytes));
     (shown, hex)
-}
-
-/// The word for a verdict in every machine-readable text.
-pub(crate) fn verdict_word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Accept => "accept",
-        Verdict::Hold => "hold",
-        Verdict::Reject => "reject",
-        Verdict::Unjudged => "unjudged",
-    }
-}
-
-/// The word for a level.
-pub(crate) fn level_word(level: Level) -> &'static str {
-    match level {
-        Level::Off => "off",
-        Level::Warn => "warn",
-        Level::Hold => "hold",
-        Level::Deny => "deny",
-    }
-}
-
-/// The word for a confidence.
-pub(crate) fn confidence_word(confidence: Confidence) -> &'static str {
-    match confidence {
-        Confidence::Possible => "possible",
-        Confidence::Likely => "likely",
-        Confidence::Certain => "certain",
-    }
-}
-
-/// The word for a kind of identity.
-pub(crate) fn kind_word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Agent => "agent",
-        Kind::Human => "human",
-        Kind::Service => "service",
-    }
-}
-
-fn host_word(host: HostKind) -> &'static str {
-    match host {
-        HostKind::Plain => "plain",
-        HostKind::Gitea => "gitea",
-        HostKind::Gitlab => "gitlab",
-        HostKind::Gitolite => "gitolite",
-        HostKind::Http => "http",
-        HostKind::Local => "local",
-    }
-}
-
-fn errand_word(errand: Errand) -> Option<&'static str> {
-    match errand {
-        Errand::None => None,
-        Errand::Merge => Some("merge"),
-        Errand::Web => Some("web"),
-        Errand::Bookkeeping => Some("bookkeeping"),
-    }
 }

@@ -13,10 +13,7 @@ const KEY_FILE: &str = "fingerprint.key";
 
 /// Reads the key beside the ledger; the first push makes it. Pushes that come at the same moment agree on one.
 pub fn key_beside(ledger: &Path) -> Result<FingerprintKey, LedgerError> {
-    let folder = match ledger.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(ledger);
     let path = folder.join(KEY_FILE);
     match read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -26,6 +23,18 @@ pub fn key_beside(ledger: &Path) -> Result<FingerprintKey, LedgerError> {
         found => found,
     }
     .map_err(LedgerError::Key)
+}
+
+/// Reads the key beside the ledger, and makes none: `None` where there is none that this account may read.
+pub fn existing_key_beside(ledger: &Path) -> Option<FingerprintKey> {
+    read(&folder_of(ledger).join(KEY_FILE)).ok()
+}
+
+fn folder_of(ledger: &Path) -> &Path {
+    match ledger.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 /// Reads the key in this very file.

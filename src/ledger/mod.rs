@@ -6,6 +6,7 @@
 mod chain;
 mod entry;
 mod key;
+mod words;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read as _, Write as _};
@@ -15,9 +16,12 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 pub use chain::{Broken, Link, Record, Verified, hex32, verify};
-pub use entry::{Account, Counts, Decided, Entry, Event, Found, Id, Landed, Moved, Refused};
-pub(crate) use entry::{confidence_word, kind_word, level_word, shown_and_hex, verdict_word};
-pub use key::{key_beside, key_in, passing_key};
+pub(crate) use entry::shown_and_hex;
+pub use entry::{
+    Account, Counts, Decided, Entry, Event, Found, FoundAt, Id, Landed, Moved, Refused,
+};
+pub use key::{existing_key_beside, key_beside, key_in, passing_key};
+pub(crate) use words::{confidence_word, kind_word, level_word, part_word, verdict_word};
 
 /// Why an entry could not be written. The words are fit for the pusher: they name no server path.
 #[derive(Debug, thiserror::Error)]

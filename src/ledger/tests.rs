@@ -40,6 +40,47 @@ fn a_line_tells_who_what_where_and_when() {
 }
 
 #[test]
+fn places_and_what_is_suppressed_are_recorded_and_bounded() {
+    let mut found = samples::token(0xb2, "docs/a.md");
+    for n in 0..2_000 {
+        let mut place = found.finding.place.clone();
+        place.path = Some(format!("docs/{n}.md").into());
+        let detail = None;
+        found.also.push(crate::finding::Sighting { place, detail });
+    }
+    let mut quiet = samples::token(0xb1, "tests/key.pem");
+    quiet.finding.suppression = Some(crate::finding::Suppression {
+        id: "vector".into(),
+        until: now(),
+        expired: false,
+        at: samples::policy_line(9, "suppressions: vector"),
+    });
+    let mut decision = samples::with(vec![found; 30]);
+    decision.suppressed = vec![quiet; 300];
+    let entry = Entry::decision(&decision, now());
+    let Event::Decision(decided) = &entry.event else {
+        panic!("a decision")
+    };
+    assert_eq!(decided.counts.suppressed, 300);
+    assert_eq!(decided.counts.findings, 30);
+    assert_eq!(decided.suppressed.len(), 200);
+    assert_eq!(
+        decided.suppressed[0].suppressed_by.as_deref(),
+        Some("vector")
+    );
+    assert_eq!(decided.findings[0].place_count, Some(2_001));
+    assert_eq!(decided.findings[0].places.len(), 100);
+    let places: usize = decided
+        .findings
+        .iter()
+        .map(|found| found.places.len())
+        .sum();
+    assert_eq!(places, 970, "with the findings at most a thousand rows");
+    let text = serde_json::to_string(&entry).unwrap();
+    assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry);
+}
+
+#[test]
 fn folder_and_file_are_for_the_server_alone() {
     let (_folder, path) = ledger_of(1);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;

@@ -307,6 +307,8 @@ impl<'t> Reader<'_, 't> {
                     )
                     .suggest(&key.name, self.known.checks.iter().copied())
                     .note("`ringfence rules list` shows the rules");
+            } else if self.known.is_of_pack(&key.name) && self.log.examined().is_some() {
+                warn_of_pack(key.at, &key.name, self.log);
             }
             if let Some(levels) = self.levels(&key.name, value) {
                 let level = match levels {
@@ -349,6 +351,12 @@ impl<'t> Reader<'_, 't> {
             possible,
         })
     }
+}
+
+/// A rule id that is right only when a rule pack says so.
+pub(super) fn warn_of_pack(at: At, name: &str, log: &mut Log<'_>) {
+    log.warn(at, format!("rule `{}` is not built in", quoted(name)))
+        .note("a rule pack under `rules` must define it: `ringfence rules list --rules DIR` shows");
 }
 
 fn level(node: &Node<'_>, what: fmt::Arguments<'_>, log: &mut Log<'_>) -> Option<Level> {

@@ -34,6 +34,8 @@ pub(super) enum Shape {
     Time,
     /// A glob, or a list of globs. With `presets`, `@name` too.
     Patterns { presets: bool },
+    /// Fingerprints: 12 hex digits, or a list.
+    Fingerprints,
     /// A map with these keys.
     Map(&'static [Key]),
     /// A list of maps with these keys.
@@ -112,6 +114,16 @@ pub(super) static POLICY: &[Key] = &[
         "boundaries",
         Shape::Named(BOUNDARY),
         "What they may do, by a name of your choice.",
+    ),
+    key(
+        "suppressions",
+        Shape::Maps(SUPPRESSION),
+        "Findings of secrets and hidden text that a person looked at and answers for, each until a day.",
+    ),
+    key(
+        "rules",
+        Shape::Texts,
+        "Files and folders with secret rules of your own, absolute.",
     ),
     key(
         "tests",
@@ -366,6 +378,48 @@ pub(super) static LIMITS: &[Key] = &[
         "file_bytes",
         Shape::Size,
         "Size of one changed file: `512KiB`.",
+    ),
+];
+
+/// One of `suppressions:`
+pub(super) static SUPPRESSION: &[Key] = &[
+    required("id", Shape::Text, "A short name, told and recorded."),
+    key(
+        "rule",
+        Shape::Text,
+        "Id of one rule, `secret/...` or `unicode/...`. Needed without `fingerprint`.",
+    ),
+    key(
+        "path",
+        Shape::Patterns { presets: false },
+        "Globs over paths, matched on the exact bytes. Needed without `fingerprint`; with it, the value is suppressed there alone.",
+    ),
+    key(
+        "fingerprint",
+        Shape::Fingerprints,
+        "The value, as the refusal shows it: all 12 digits. Hidden text has none.",
+    ),
+    key(
+        "repositories",
+        Shape::Patterns { presets: false },
+        "Globs over repository names. Default: every repository.",
+    ),
+    key(
+        "identities",
+        Shape::Texts,
+        "Names of the identities that it holds for. Default: everybody.",
+    ),
+    key(
+        "boundaries",
+        Shape::Texts,
+        "Names of the boundaries that it holds for. Default: every boundary.",
+    ),
+    required("owner", Shape::Text, "Who answers for it."),
+    required("reason", Shape::Text, "Why the value does no harm."),
+    required(
+        "until",
+        Shape::Time,
+        "First moment when it no longer holds, as `2027-01-01T00:00:00Z`.",
     ),
 ];
 

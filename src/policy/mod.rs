@@ -11,8 +11,10 @@ mod pattern;
 mod plain;
 mod presets;
 mod read;
+mod repository;
 mod schema;
 mod sections;
+mod suppressions;
 #[cfg(test)]
 mod tests;
 mod yaml;
@@ -30,7 +32,9 @@ pub use diagnostic::{Diagnostic, PolicyError, Warnings};
 pub use explain::{Outcome, Reason, path_op, path_op_name, ref_op, ref_op_name, run_test};
 pub use pattern::{Pattern, PatternError};
 pub use presets::{Glob, Preset, presets};
+pub use repository::RepositoryPolicy;
 pub use schema::{reference, schema};
+pub use suppressions::{InForce, Suppression, SuppressionView};
 
 use crate::budget::Bounds;
 use crate::finding::{PathOp, RefOp};
@@ -91,6 +95,8 @@ pub struct Known<'a> {
     pub checks: &'a [&'a str],
     /// Whether this is the id of a rule.
     pub rule: &'a dyn Fn(&str) -> bool,
+    /// There are rule packs of the server's own, so any `secret/…` may be the id of a rule.
+    pub packs: bool,
 }
 
 impl Known<'_> {
@@ -98,10 +104,22 @@ impl Known<'_> {
     pub const ANY: Known<'static> = Known {
         checks: &[],
         rule: &|_| true,
+        packs: false,
     };
 
     fn has(&self, name: &str) -> bool {
-        self.checks.contains(&name) || (self.rule)(name)
+        self.checks.contains(&name) || self.has_rule(name)
+    }
+
+    fn has_rule(&self, name: &str) -> bool {
+        (self.rule)(name) || self.is_of_pack(name)
+    }
+
+    /// Not one of ours, but it may be one of a rule pack.
+    fn is_of_pack(&self, name: &str) -> bool {
+        let kebab = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let shaped = |rest: &str| !rest.is_empty() && rest.len() <= 100 && rest.bytes().all(kebab);
+        self.packs && !(self.rule)(name) && name.strip_prefix("secret/").is_some_and(shaped)
     }
 }
 
@@ -122,6 +140,9 @@ pub struct Policy {
     pub ledger: Option<PathBuf>,
     /// `budget:`.
     pub bounds: Bounds,
+    /// `rules:`: files and folders with secret rules of the server's own, absolute.
+    pub rule_packs: Vec<PathBuf>,
+    suppressions: Vec<Suppression>,
     identities: Vec<Identity>,
     unknown: Option<Arc<Layer>>,
     boundaries: usize,
@@ -440,6 +461,10 @@ fn build<'t>(
     let tree = yaml::read(text, log)?;
     check_version(&tree, log)?;
     let top = read::fields(&tree, keys::POLICY, "the policy", tree.at, log)?;
+    let known = &Known {
+        packs: known.packs || top.get("rules").is_some(),
+        ..*known
+    };
     let layers = top
         .get("boundaries")
         .map(|node| boundaries::Reader { file, known, log }.boundaries(node))
@@ -472,6 +497,10 @@ fn build<'t>(
             .filter_map(|node| boundaries::ref_pattern(node, log))
             .collect()
     });
+    let suppressions = top
+        .get("suppressions")
+        .map(|node| suppressions::read(node, &identities, &layers, known, log))
+        .unwrap_or_default();
     let tests = match top.get("tests") {
         Some(node) => sections::tests(node, &identities, log),
         None => {
@@ -496,60 +525,16 @@ fn build<'t>(
             .and_then(|node| read::text(node, "`ledger`", log))
             .map(PathBuf::from),
         bounds: sections::budget(top.get("budget"), top.key_at("budget"), log),
+        rule_packs: top
+            .get("rules")
+            .map(|node| sections::rule_packs(node, log))
+            .unwrap_or_default(),
+        suppressions,
         boundaries: layers.len(),
         identities,
         unknown,
         tests,
     })
-}
-
-/// A repository's own policy: it can only narrow.
-#[derive(Debug, Clone)]
-pub struct RepositoryPolicy {
-    layers: Vec<Arc<Layer>>,
-}
-
-impl RepositoryPolicy {
-    /// Turns the text of `.ringfence.yaml` into layers.
-    pub fn parse(
-        name: &str,
-        text: &[u8],
-        known: &Known<'_>,
-    ) -> Result<RepositoryPolicy, PolicyError> {
-        let file: Arc<str> = name.into();
-        let source = checked_text(&file, text)?;
-        let mut log = Log::new(source, None);
-        let layers = yaml::read(source, &mut log).and_then(|tree| {
-            check_version(&tree, &mut log)?;
-            let top = read::fields(
-                &tree,
-                keys::REPOSITORY_POLICY,
-                "the policy of a repository",
-                tree.at,
-                &mut log,
-            )?;
-            let mut reader = boundaries::Reader {
-                file: &file,
-                known,
-                log: &mut log,
-            };
-            Some(reader.boundaries(top.get("boundaries")?))
-        });
-        let Some(layers) = layers else {
-            return Err(failed(log, &file));
-        };
-        log.finish(&file)?;
-        Ok(RepositoryPolicy {
-            layers: layers.into_iter().map(|(_, layer)| layer).collect(),
-        })
-    }
-
-    /// The layers for every boundary and for the one with this name.
-    pub(crate) fn layers_for(&self, name: &str) -> impl Iterator<Item = &Arc<Layer>> {
-        self.layers
-            .iter()
-            .filter(move |layer| layer.name == "*" || layer.name == name)
-    }
 }
 
 /// Whether the path is the repository's own policy, in any spelling that a file system takes for it, or lies in a

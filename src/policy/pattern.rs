@@ -103,6 +103,12 @@ impl Pattern {
                 .any(|glob| folded_glob_matches(glob, folded))
     }
 
+    /// Whether some alternative holds nothing but wildcards, so that it names no path in particular.
+    pub(super) fn is_bare(&self) -> bool {
+        let wild = |byte: &u8| matches!(byte, b'*' | b'?' | b'/');
+        self.exact.iter().any(|glob| glob.iter().all(wild))
+    }
+
     /// Bytes that every match starts with; whole folders unless the pattern is a plain name.
     pub fn literal_prefix(&self) -> Vec<u8> {
         let prefix_of = |glob: &[u8]| {

@@ -82,6 +82,10 @@ fn shape(shape: &'static Shape) -> Map<String, Value> {
                 "anyOf": [{ "enum": names }, { "type": "string", "pattern": "^[^@]" }]
             }))
         }
+        // Digits alone are a number to YAML; the reader takes them as they are written.
+        Shape::Fingerprints => one_or_more(json!({
+            "anyOf": [{ "type": "string", "pattern": "^[0-9a-f]{12}$" }, { "type": "number" }]
+        })),
         Shape::Map(keys) => Value::Object(map_of(keys)),
         Shape::Maps(keys) => json!({ "type": "array", "items": map_of(keys) }),
         Shape::Named(keys) => json!({ "type": "object", "additionalProperties": map_of(keys) }),
@@ -125,6 +129,7 @@ pub fn reference() -> String {
         ("One of `paths`", keys::PATH_ALLOW),
         ("One of `deny` or `hold`", keys::GUARD),
         ("`limits`", keys::LIMITS),
+        ("One of `suppressions`", keys::SUPPRESSION),
         ("One of `tests`", keys::TEST),
         ("A repository's `.ringfence.yaml`", keys::REPOSITORY_POLICY),
     ] {
@@ -186,6 +191,7 @@ fn takes(shape: &Shape) -> String {
         Shape::Time => "a moment".to_owned(),
         Shape::Patterns { presets: false } => "a glob, or a list".to_owned(),
         Shape::Patterns { presets: true } => "a glob or a `@preset`, or a list".to_owned(),
+        Shape::Fingerprints => "a fingerprint, or a list".to_owned(),
         Shape::Map(_) => "a map".to_owned(),
         Shape::Maps(_) => "a list of maps".to_owned(),
         Shape::Named(_) => "a map by name".to_owned(),

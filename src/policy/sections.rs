@@ -392,6 +392,40 @@ fn traits<'t>(node: &Node<'t>, at: At, log: &mut Log<'t>) -> Traits {
     traits
 }
 
+/// `rules:`. Whether the packs are there is asked by whoever examines the policy, never on a push: a pack that cannot
+/// be used refuses the push when it is loaded.
+pub(super) fn rule_packs<'t>(node: &Node<'t>, log: &mut Log<'t>) -> Vec<PathBuf> {
+    let mut packs: Vec<PathBuf> = Vec::new();
+    for node in read::one_or_more(node, "`rules`", log) {
+        let Some(written) = read::text(node, "`rules`", log) else {
+            continue;
+        };
+        let path = PathBuf::from(written);
+        let climbs = |part| matches!(part, std::path::Component::ParentDir);
+        if !path.is_absolute() || path.components().any(climbs) {
+            log.error(
+                node.at,
+                format!("`{}` is not an absolute path", quoted(written)),
+            )
+            .note("a hook runs in the folder of whichever repository was pushed to");
+        } else if packs.contains(&path) {
+            log.error(node.at, format!("`{}` is here twice", quoted(written)));
+        } else {
+            if log.examined().is_some()
+                && let Err(error) = std::fs::metadata(&path)
+            {
+                log.warn(
+                    node.at,
+                    format!("the rules `{}` cannot be read: {error}", quoted(written)),
+                )
+                .note("on the server that has this policy every push would be refused");
+            }
+            packs.push(path);
+        }
+    }
+    packs
+}
+
 type Moments = (Option<jiff::Timestamp>, Option<jiff::Timestamp>);
 
 fn valid<'t>(fields: &Fields<'_, 't>, log: &mut Log<'t>) -> Moments {

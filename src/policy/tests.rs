@@ -34,9 +34,15 @@ fn valid_policies_are_valid() {
 }
 
 /// The names that cases may use.
-const KNOWN: Known<'static> = Known {
+pub(super) const KNOWN: Known<'static> = Known {
     checks: &["secrets", "hidden-unicode", "authorship", "refs", "paths"],
-    rule: &|id| matches!(id, "secret/github-pat" | "ref/force"),
+    rule: &|id| {
+        matches!(
+            id,
+            "secret/github-pat" | "secret/already-present" | "ref/force" | "unicode/bidi"
+        )
+    },
+    packs: false,
 };
 
 /// Compares with the text beside a case; with `BLESS` set, writes it.
@@ -84,7 +90,7 @@ fn warnings_are_shown_with_their_place() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn policy(text: &str) -> Policy {
+pub(super) fn policy(text: &str) -> Policy {
     match Policy::parse("policy.yaml", text.as_bytes(), &Known::ANY) {
         Ok(policy) => policy,
         Err(error) => panic!("{error}"),
@@ -285,6 +291,8 @@ fn a_repository_policy_has_no_other_keys() {
     for text in [
         "version: 1\nboundaries: {}\nidentities: {}\n",
         "version: 1\nboundaries: {}\nmode: observe\n",
+        "version: 1\nboundaries: {}\nsuppressions: []\n",
+        "version: 1\nboundaries: {}\nrules: [/x]\n",
         "version: 2\nboundaries: {}\n",
         "boundaries: {}\n",
         "",

@@ -160,7 +160,8 @@ pub(super) struct Cure {
 }
 
 impl Cure {
-    /// The advice for `decision`; `findings` are its findings in the order of showing.
+    /// The advice for `decision`; `findings` are its findings in the order of showing, one for each place: what
+    /// stands at three places is mended at three.
     pub(super) fn of(decision: &Decision, findings: &[&Judged], id: Option<&Id>) -> Self {
         let mut cure = Cure {
             lines: Vec::new(),
@@ -182,7 +183,8 @@ impl Cure {
             Verdict::Reject => {
                 cure.retry = Some(Retry::AfterFix);
                 cure.mend(decision, &at_level(findings, Level::Deny));
-                let held = at_level(findings, Level::Hold).len();
+                let is_held = |judged: &&Judged| judged.level == Level::Hold;
+                let held = decision.findings.iter().filter(is_held).count();
                 if held > 0 {
                     cure.needs("approval");
                     let text = format!(

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::View;
 use super::cure::{Family, Line, Retry};
 use crate::finding::{Level, PathOp};
-use crate::ledger::{confidence_word, kind_word, level_word, shown_and_hex, verdict_word};
+use crate::ledger::{FoundAt, confidence_word, kind_word, level_word, shown_and_hex, verdict_word};
 use crate::verdict::{Judged, Unjudged, Verdict};
 
 /// Starts the line for agents.
@@ -55,6 +55,8 @@ struct Counts {
     deny: usize,
     hold: usize,
     warn: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suppressed: Option<usize>,
     shown: usize,
 }
 
@@ -89,7 +91,20 @@ struct Found<'a> {
     fingerprint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy_at: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    places: Vec<FoundAt>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place_count: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suppression_expired: Option<Expired<'a>>,
     fix: &'static str,
+}
+
+/// The entry of the policy that suppressed a finding until it expired.
+#[derive(Serialize)]
+struct Expired<'a> {
+    id: &'a str,
+    until: String,
 }
 
 #[derive(Serialize)]
@@ -102,8 +117,11 @@ struct Fix {
     steps: Vec<Vec<String>>,
 }
 
-/// Other commits that one finding lists.
+/// Other commits that one place lists.
 const ALSO_IN_MAX: usize = 20;
+
+/// Places that one finding lists.
+const PLACES_MAX: usize = 20;
 
 /// The whole document, indented, with every finding.
 pub(super) fn document(view: &View<'_>) -> String {
@@ -173,6 +191,7 @@ impl<'a> Document<'a> {
                 deny: count(Level::Deny),
                 hold: count(Level::Hold),
                 warn: count(Level::Warn),
+                suppressed: Some(decision.suppressed.len()).filter(|count| *count > 0),
                 shown,
             },
             findings: view.findings[..shown]
@@ -259,6 +278,23 @@ impl<'a> Found<'a> {
                 .as_ref()
                 .map(|evidence| evidence.fingerprint.to_string()),
             policy_at: (by.line > 0).then(|| format!("{}:{}", by.file, by.line)),
+            places: match judged.also.is_empty() {
+                true => Vec::new(),
+                false => judged
+                    .places()
+                    .take(PLACES_MAX)
+                    .map(|place| FoundAt::of(place, ALSO_IN_MAX))
+                    .collect(),
+            },
+            place_count: (!judged.also.is_empty()).then(|| judged.also.len() + 1),
+            suppression_expired: finding
+                .suppression
+                .as_ref()
+                .filter(|entry| entry.expired)
+                .map(|entry| Expired {
+                    id: &entry.id,
+                    until: entry.until.to_string(),
+                }),
             fix: match judged.level {
                 Level::Warn | Level::Off => "none",
                 Level::Hold | Level::Deny => Family::of(finding).word(),

@@ -99,7 +99,9 @@ impl<'a> View<'a> {
                 .then_with(|| a_place.path.cmp(&b_place.path))
                 .then_with(|| a_offset.cmp(&b_offset))
         });
-        let cure = cure::Cure::of(decision, &findings, id);
+        let places: Vec<Judged> = findings.iter().flat_map(|one| one.one_by_one()).collect();
+        let places: Vec<&Judged> = places.iter().collect();
+        let cure = cure::Cure::of(decision, &places, id);
         View {
             decision,
             id,

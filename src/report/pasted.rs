@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::samples::*;
-use crate::finding::{Level, Part, PathOp, Place};
+use crate::finding::{Level, Part, PathOp, Place, Sighting};
 use crate::push::Oid;
 use crate::verdict::{CommitBrief, Decision, Judged};
 
@@ -23,7 +23,8 @@ fn git_command(folder: &Path, program: &str) -> Command {
         .env("PATH", std::env::var_os("PATH").unwrap())
         .env("HOME", folder)
         .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_EDITOR", "false")
+        // Whoever is asked for a message gives the one that stands beside the repositories, if there is one.
+        .env("GIT_EDITOR", "cp ../message")
         .env("LC_ALL", "C");
     command
 }
@@ -257,6 +258,76 @@ fn a_secret_in_the_middle() {
     });
     assert_eq!(asked.get(), 1);
     assert_eq!(world.ever("main", "deploy/config.env"), ["KEY=\n"]);
+}
+
+/// One value at five places of four commits: each is mended where it stands.
+#[test]
+fn one_value_in_files_and_messages() {
+    let world = World::new();
+    fs::write(world.work.join("../message"), "clean\n").unwrap();
+    let secret = |files: &[&str]| {
+        let files: Vec<_> = files.iter().map(|path| (*path, "KEY=value\n")).collect();
+        world.commit(&files)
+    };
+    let first = secret(&["deploy/a.env", "deploy/b.env"]);
+    world.commit(&[("docs/b.md", "new\n")]);
+    let second = secret(&["docs/c.md"]);
+    world.git(&["commit", "-q", "--allow-empty", "-m", "KEY=value"]);
+    let message = world.id("HEAD");
+    let tip = secret(&["d.md"]);
+    let mut found = at(token(0, "deploy/a.env"), first);
+    for (commit, path) in [
+        (first, Some("deploy/b.env")),
+        (second, Some("docs/c.md")),
+        (message, None),
+        (tip, Some("d.md")),
+    ] {
+        let mut place = found.finding.place.clone();
+        place.commit = Some(commit);
+        place.path = path.map(Into::into);
+        if path.is_none() {
+            place.part = Part::Message;
+            place.span = None;
+        }
+        let detail = None;
+        found.also.push(Sighting { place, detail });
+    }
+    let decision = world.decision("main", vec![found]);
+    let text = world.paste(&decision, |remark| {
+        if let Some(rest) = remark.strip_prefix("remove the value from ") {
+            let path = rest.split(',').next().unwrap();
+            fs::write(world.work.join(path), "KEY=\n").unwrap();
+        }
+    });
+    assert!(
+        text.starts_with("error: push rejected: 1 finding in"),
+        "{text}"
+    );
+    for path in ["deploy/a.env", "deploy/b.env", "docs/c.md", "d.md"] {
+        let texts = world.ever("main", path);
+        assert!(texts.iter().all(|text| text != "KEY=value\n"), "{path}");
+        assert!(texts.contains(&"KEY=\n".to_owned()), "{path}");
+    }
+    let messages = world.git(&["log", "--format=%B", "main..HEAD"]);
+    assert!(!messages.contains("value"), "{messages}");
+    assert_eq!(world.git(&["rev-list", "--count", "main..HEAD"]), "5");
+}
+
+/// A file that goes as a whole is not mended and added again.
+#[test]
+fn a_secret_in_a_file_that_may_not_be_there() {
+    let world = World::new();
+    let tip = world.commit(&[("added.yml", "KEY=value\n"), ("docs/b.md", "new\n")]);
+    let decision = world.decision(
+        "main",
+        vec![
+            at(denied(0, "added.yml", PathOp::Add), tip),
+            at(token(0, "added.yml"), tip),
+        ],
+    );
+    world.paste(&decision, nothing);
+    assert_eq!(world.ever("main", "added.yml"), ["absent"]);
+    assert_eq!(world.ever("main", "docs/b.md"), ["new\n"]);
 }
 
 fn evil_merge(world: &World) -> Oid {

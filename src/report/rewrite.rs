@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use bstr::{BString, ByteSlice as _};
 
 use super::cure::{Cure, Family, Line};
-use super::words::{argv, is_magic, listed, quoted, short};
+use super::words::{argv, counted, is_magic, listed, quoted, short};
 use crate::finding::PathOp;
 use crate::push::{Oid, RefName};
 use crate::verdict::{CommitBrief, Decision, Judged};
@@ -342,7 +342,6 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
             }
         }
     }
-    let changed_paths = !seen.is_empty();
     with_paths(cure, &["checkout", "HEAD~1"], &back, "put back");
     with_paths(
         cure,
@@ -357,11 +356,21 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
         "put back, or take out,",
     );
     let mut mended = HashSet::new();
+    let mut remarks = 0;
     for judged in &fault.findings {
         let finding = &judged.finding;
         let (Some(path), Family::Content) = (&finding.place.path, Family::of(finding)) else {
             continue;
         };
+        if seen.contains(path) {
+            // Put back or taken out as a whole: adding it again would undo that.
+            continue;
+        }
+        mended.insert(path);
+        remarks += 1;
+        if remarks > LISTED_MAX {
+            continue;
+        }
         let span = finding.place.span.as_ref();
         let line = span.map_or_else(String::new, |span| format!(", line {}", span.line));
         let shown = quoted(path);
@@ -376,7 +385,11 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
             _ => format!("mend {shown}{line}"),
         };
         cure.lines.push(Line::Note(text));
-        mended.insert(path);
+    }
+    if remarks > LISTED_MAX {
+        let rest = counted(remarks - LISTED_MAX, "more place");
+        cure.lines
+            .push(Line::Note(format!("and so on: {rest} in this commit")));
     }
     let mut mended: Vec<&BString> = mended.into_iter().collect();
     mended.sort();
@@ -395,10 +408,8 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
     if !message {
         amend.push("--no-edit".into());
     }
-    if changed_paths {
-        // Without the change the commit may have nothing left.
-        amend.push("--allow-empty".into());
-    }
+    // Without the change the commit may have nothing left, or it had nothing from the start.
+    amend.push("--allow-empty".into());
     if fault.has(Family::Author) {
         amend.push("--reset-author".into());
     }

@@ -1,6 +1,6 @@
 //! Decisions to tell about, for the tests of reports and ledger.
 
-use crate::finding::{Evidence, Finding, Level, Part, PathOp, Place, PolicyAt, Span};
+use crate::finding::{Evidence, Finding, Level, Part, PathOp, Place, PolicyAt, Sighting, Span};
 use crate::policy::Kind;
 use crate::push::{Command, Errand, HostKind, Oid, Pusher, RefName, RefUpdate};
 use crate::redact::FingerprintKey;
@@ -47,6 +47,7 @@ pub(crate) fn clean() -> Decision {
         advisory: false,
         unjudged: None,
         findings: Vec::new(),
+        suppressed: Vec::new(),
         actor: Actor {
             identity: Some("docs-bot".into()),
             kind: Kind::Agent,
@@ -100,6 +101,7 @@ pub(crate) fn judged(
     place.ref_name.get_or_insert_with(|| name(BRANCH));
     Judged {
         finding: Finding::new(rule, title, place),
+        also: Vec::new(),
         level,
         decided_by: policy_line(12, rule),
     }
@@ -147,6 +149,28 @@ pub(crate) fn token(pair: u8, path: &str) -> Judged {
         fingerprint: FingerprintKey::new([7; 32]).fingerprint("secret/github-pat", b"sample"),
     });
     judged.decided_by = policy_line(31, "checks: secrets: deny");
+    judged
+}
+
+/// A value at one place more than `more`.
+pub(crate) fn in_many_places(more: u32) -> Judged {
+    let mut judged = token(0xb1, "deploy/config.env");
+    for n in 0..more {
+        let (part, path) = match n % 3 {
+            2 => (Part::Message, None),
+            _ => (Part::Content, Some(format!("docs/{n}.md"))),
+        };
+        let mut place = in_commit(part, 0xb2, path.as_deref());
+        place.ref_name = judged.finding.place.ref_name.clone();
+        place.also_in = vec![oid(0xb3)];
+        place.span = Some(Span {
+            bytes: 10..50,
+            line: n + 1,
+            column: 11,
+        });
+        let detail = None;
+        judged.also.push(Sighting { place, detail });
+    }
     judged
 }
 

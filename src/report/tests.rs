@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::samples::*;
 use super::*;
 use crate::budget::{Exhausted, Resource};
-use crate::finding::{Part, PathOp, Place, Span};
+use crate::finding::{Part, PathOp, Place, Span, Suppression};
 use crate::verdict::Unjudged;
 
 fn id() -> Id {
@@ -322,6 +322,25 @@ fn cases() -> Vec<(&'static str, Decision)> {
     );
     target.finding.op = Some(PathOp::Symlink);
     cases.push(("path-symlink-target", with(vec![target])));
+    cases.push(("many-places", with(vec![in_many_places(6)])));
+    let mut two = with(vec![in_many_places(1)]);
+    two.updates.push(update(
+        "refs/heads/agents/docs-bot/two",
+        None,
+        Some(oid(0xb2)),
+    ));
+    two.findings[0].also[0].place.ref_name = Some(name("refs/heads/agents/docs-bot/two"));
+    two.findings[0].also[0].detail = Some("inside base64".into());
+    two.suppressed = vec![warning(0xb2)];
+    cases.push(("two-places-on-two-refs", two));
+    let mut expired = token(0xb3, "tests/fixtures/key.pem");
+    expired.finding.suppression = Some(Suppression {
+        id: "test-vectors".into(),
+        until: "2026-11-01T00:00:00Z".parse().unwrap(),
+        expired: true,
+        at: policy_line(50, "suppressions: test-vectors"),
+    });
+    cases.push(("expired-suppression", with(vec![expired])));
     let mut net = denied(0xb3, "ci.yml", PathOp::Modify);
     net.finding.place.commit = None;
     cases.push(("net-effect", with(vec![net])));
@@ -516,6 +535,27 @@ fn documents_conform_to_the_schema() {
 }
 
 #[test]
+fn places_are_counted_and_cut() {
+    let decision = with(vec![in_many_places(1_000)]);
+    for (document, most) in [
+        (json(&decision, None), usize::MAX),
+        (
+            agent_line(&decision, None)[AGENT_LINE_PREFIX.len()..].to_owned(),
+            AGENT_LINE_MAX_BYTES,
+        ),
+    ] {
+        assert!(document.len() <= most);
+        let document: Value = serde_json::from_str(&document).unwrap();
+        let found = &document["findings"][0];
+        assert_eq!(found["place_count"], 1_001);
+        assert_eq!(found["places"].as_array().unwrap().len(), 20);
+        assert_eq!(found["places"][0]["path"], found["path"]);
+        assert_eq!(document["counts"]["findings"], 1);
+    }
+    assert!(told(&decision).contains("and 997 more places"));
+}
+
+#[test]
 fn what_was_accepted_is_not_to_be_tried_again() {
     let mut decision = with(vec![denied(0xb3, "ci.yml", PathOp::Add)]);
     assert!(json(&decision, None).contains("\"retry\": \"after_fix\""));
@@ -531,6 +571,8 @@ fn documents() {
         "ref-out-of-boundary",
         "unjudged-time",
         "odd-paths",
+        "two-places-on-two-refs",
+        "expired-suppression",
     ] {
         let (case, decision) = cases()
             .into_iter()

@@ -6,8 +6,11 @@ use super::cure::Line;
 use super::words::{counted, listed, pasted, quoted, short, wrap};
 use super::{SHOWN_MAX, View};
 use crate::budget::Resource;
-use crate::finding::{Level, Part, PathOp};
+use crate::finding::{Level, Part, PathOp, Place, Sighting};
 use crate::verdict::{Judged, Unjudged, Verdict};
+
+/// Further places of one value that a text shows.
+const ALSO_MAX: usize = 3;
 
 /// Everything that the pusher reads about a decision.
 pub(super) fn render(view: &View<'_>) -> String {
@@ -74,7 +77,11 @@ pub(super) fn summary(view: &View<'_>) -> String {
         Verdict::Reject => format!("reject: {}", counted(view.refusing(), "finding")),
         Verdict::Unjudged => "not judged".into(),
     };
-    format!("{answer} ({looked_at})\n")
+    let suppressed = match view.decision.suppressed.len() {
+        0 => String::new(),
+        count => format!("; {} suppressed by the policy", counted(count, "finding")),
+    };
+    format!("{answer} ({looked_at}{suppressed})\n")
 }
 
 fn headline(out: &mut String, view: &View<'_>) {
@@ -169,7 +176,14 @@ fn finding(out: &mut String, view: &View<'_>, judged: &Judged) {
     if let Some(detail) = &finding.detail {
         field("what:", detail);
     }
-    field("at:", &at(judged));
+    field("at:", &at(&finding.place, finding.op));
+    for seen in judged.also.iter().take(ALSO_MAX) {
+        field("also:", &also_at(view, place, seen));
+    }
+    if judged.also.len() > ALSO_MAX {
+        let rest = counted(judged.also.len() - ALSO_MAX, "more place");
+        field("", &format!("and {rest}"));
+    }
     let several = view.decision.updates.len() > 1;
     if let (true, Some(name), true) = (several, &place.ref_name, place.part != Part::Ref) {
         field("ref:", &quoted(name.as_bytes()));
@@ -179,7 +193,7 @@ fn finding(out: &mut String, view: &View<'_>, judged: &Judged) {
             Part::Tag | Part::Tagger | Part::TagMessage => "tag:",
             _ => "commit:",
         };
-        field(what, &format!("{}{}", short(id), also_in(judged)));
+        field(what, &format!("{}{}", short(id), also_in(place)));
     }
     if let Some(evidence) = &finding.evidence {
         let prefix = match &evidence.prefix {
@@ -201,10 +215,36 @@ fn finding(out: &mut String, view: &View<'_>, judged: &Judged) {
         0 => field("policy:", &format!("built in: {}{held}", by.what)),
         line => field("policy:", &format!("{}:{line}, {}{held}", by.file, by.what)),
     }
+    if let Some(entry) = finding.suppression.as_ref().filter(|entry| entry.expired) {
+        let text = format!(
+            "suppression {} ({}:{}) expired on {}",
+            entry.id, entry.at.file, entry.at.line, entry.until
+        );
+        field("note:", &text);
+    }
 }
 
-fn at(judged: &Judged) -> String {
-    let place = &judged.finding.place;
+/// One more place, with what is not the same there as at the first.
+fn also_at(view: &View<'_>, first: &Place, seen: &Sighting) -> String {
+    let place = &seen.place;
+    let mut text = at(place, None);
+    if let Some(detail) = &seen.detail {
+        text.push_str(&format!(", {detail}"));
+    }
+    if let Some(id) = place.commit.filter(|id| first.commit.as_ref() != Some(id)) {
+        text.push_str(&format!(", in {}", short(&id)));
+    }
+    text.push_str(&also_in(place));
+    let several = view.decision.updates.len() > 1 && place.part != Part::Ref;
+    match &place.ref_name {
+        Some(name) if several && first.ref_name.as_ref() != Some(name) => {
+            format!("{text}, on {}", quoted(name.as_bytes()))
+        }
+        _ => text,
+    }
+}
+
+fn at(place: &Place, op: Option<PathOp>) -> String {
     let path = place.path.as_ref().map(quoted);
     let text = match place.part {
         Part::Ref => {
@@ -231,7 +271,7 @@ fn at(judged: &Judged) -> String {
     if let Some(span) = &place.span {
         return format!("{text}, line {}, column {}", span.line, span.column);
     }
-    match judged.finding.op.map(op_word) {
+    match op.map(op_word) {
         Some(op) => format!("{text} ({op})"),
         None => text,
     }
@@ -248,8 +288,8 @@ fn op_word(op: PathOp) -> &'static str {
     }
 }
 
-fn also_in(judged: &Judged) -> String {
-    let others = &judged.finding.place.also_in;
+fn also_in(place: &Place) -> String {
+    let others = &place.also_in;
     match others.as_slice() {
         [] => String::new(),
         [..] if others.len() <= 3 => {

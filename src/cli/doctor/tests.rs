@@ -324,3 +324,28 @@ fn not_a_repository() {
     let folder = server.text("");
     assert_eq!(server.run(&["doctor", "--repo", &folder]).0, Exit::Usage);
 }
+
+#[test]
+fn rules_that_are_not_there_and_suppressions_that_are_over() {
+    let server = Server::new();
+    server.plain();
+    let rules = server.text("rules");
+    let entry =
+        "id: old, fingerprint: 0a09a2c64215, owner: a, reason: r, until: 2020-01-01T00:00:00Z";
+    let policy = format!("{POLICY}rules: [{rules}]\nsuppressions: [{{ {entry} }}]\n");
+    server.write("policy.yaml", &policy, 0o644);
+    let findings = server.findings();
+    assert!(
+        findings.starts_with("error: the rules @/rules cannot be read, so every push is refused"),
+        "{findings}"
+    );
+    fs::create_dir(server.path("rules")).unwrap();
+    let (exit, text) = server.doctor();
+    assert_eq!(exit, Exit::Accept, "{text}");
+    assert!(
+        text.contains(
+            "warning: suppression old (@/policy.yaml:5) expired on 2020-01-01T00:00:00Z\n"
+        ),
+        "{text}"
+    );
+}

@@ -164,3 +164,55 @@ fn the_policy_names_the_ledger() {
     let (exit, text) = typed(&["verify", "--policy", "/nowhere/policy.yaml"]);
     assert_eq!(exit, Exit::Usage, "{text}");
 }
+
+#[test]
+fn suppressions_that_nothing_needs_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let entry = |id: &str, until: &str| {
+        format!(
+            "  - {{ id: {id}, fingerprint: 0a09a2c64215, owner: alice, reason: r, until: {until}-01-01T00:00:00Z }}\n"
+        )
+    };
+    let policy = [
+        "version: 1\nidentities: {}\nboundaries: {}\nsuppressions:\n".to_owned(),
+        entry("used", "2099"),
+        entry("unused", "2099"),
+        entry("over", "2020"),
+    ];
+    fs::write(path("policy.yaml"), policy.concat()).unwrap();
+    let ledger = Ledger::open(Path::new(&path("ledger.jsonl"))).unwrap();
+    for (day, id) in [
+        ("2026-11-20", "used"),
+        ("2026-11-22", "used"),
+        ("2026-11-23", "foreign"),
+    ] {
+        let mut quiet = samples::token(0xb1, "tests/key.pem");
+        quiet.finding.suppression = Some(crate::finding::Suppression {
+            id: id.into(),
+            until: "2099-01-01T00:00:00Z".parse().unwrap(),
+            expired: false,
+            at: samples::policy_line(9, "suppressions"),
+        });
+        let mut decision = samples::clean();
+        decision.suppressed = vec![quiet.clone(), quiet];
+        let time = format!("{day}T00:00:00Z").parse().unwrap();
+        let entry = Entry::decision(&decision, time);
+        ledger.append(&entry, Duration::from_secs(5)).unwrap();
+    }
+    let (file, policy) = (path("ledger.jsonl"), path("policy.yaml"));
+    let ask = |since| {
+        let (exit, said) = typed(&["suppressions", &file, "--policy", &policy, "--since", since]);
+        assert_eq!(exit, Exit::Accept, "{said}");
+        said
+    };
+    insta::assert_snapshot!(ask("2026-11-01"));
+    let later = ask("2026-11-22");
+    assert!(
+        later.contains("used (line 5): used by 1 push, last 2026-11-22T00:00:00"),
+        "{later}"
+    );
+    assert!(ask("2026-11-23").contains("used (line 5): UNUSED"));
+    let (_, shown) = typed(&["show", "--file", &file, "--verdict", "accept"]);
+    assert_eq!(shown.lines().count(), 3, "{shown}");
+}

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::a_kind;
 use crate::identity::Actor;
-use crate::policy::{AllowView, BoundaryView, GuardView, Mode, Policy, Reason, place};
+use crate::policy::{
+    AllowView, BoundaryView, GuardView, Mode, Policy, Reason, SuppressionView, place,
+};
 
 /// Rows of one section: what, how, where.
 struct Section {
@@ -14,6 +16,41 @@ struct Section {
     rows: Vec<[String; 3]>,
     /// What an empty section means.
     empty: &'static str,
+}
+
+/// The entries of `suppressions:` that hold for the actor.
+fn suppressed(policy: &Policy, actor: &Actor, repository: Option<&str>) -> Vec<SuppressionView> {
+    policy.suppression_views(
+        actor.name.as_deref(),
+        actor.boundary.name(),
+        repository,
+        jiff::Timestamp::now(),
+    )
+}
+
+/// How long an entry holds, and on whose word.
+pub(super) fn term(entry: &SuppressionView) -> String {
+    let until = match entry.expired {
+        true => format!("EXPIRED on {}", entry.until),
+        false => format!("until {}", entry.until),
+    };
+    format!("{until}, {}: {}", entry.owner, entry.reason)
+}
+
+/// Nothing at all where the policy suppresses nothing.
+fn suppressions(entries: &[SuppressionView]) -> Option<Section> {
+    let row = |entry: &SuppressionView| {
+        [
+            entry.id.clone(),
+            format!("{}; {}", entry.what, term(entry)),
+            entry.at.clone(),
+        ]
+    };
+    (!entries.is_empty()).then(|| Section {
+        title: "Findings that are suppressed".to_owned(),
+        rows: entries.iter().map(row).collect(),
+        empty: "none",
+    })
 }
 
 fn sections(view: &BoundaryView) -> Vec<Section> {
@@ -143,13 +180,17 @@ fn name(actor: &Actor) -> &str {
 }
 
 /// For people.
-pub(super) fn text(policy: &Policy, actor: &Actor) -> String {
+pub(super) fn text(policy: &Policy, actor: &Actor, repository: Option<&str>) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{} is {}", name(actor), a_kind(actor.kind));
     for (what, value) in facts(policy, actor) {
         let _ = writeln!(text, "  {what:<9} {value}");
     }
-    for section in sections(&actor.boundary.view()) {
+    let of_policy = suppressions(&suppressed(policy, actor, repository));
+    for section in sections(&actor.boundary.view())
+        .into_iter()
+        .chain(of_policy)
+    {
         let _ = writeln!(text, "\n{}", section.title);
         if section.rows.is_empty() {
             let _ = writeln!(text, "  {}", section.empty);
@@ -173,14 +214,18 @@ pub(super) fn text(policy: &Policy, actor: &Actor) -> String {
 }
 
 /// For a page.
-pub(super) fn markdown(policy: &Policy, actor: &Actor) -> String {
+pub(super) fn markdown(policy: &Policy, actor: &Actor, repository: Option<&str>) -> String {
     let cell = |text: &str| format!("`{}`", text.replace('|', "\\|"));
     let mut text = String::new();
     let _ = writeln!(text, "## {} is {}\n", name(actor), a_kind(actor.kind));
     for (what, value) in facts(policy, actor) {
         let _ = writeln!(text, "- {what}: {value}");
     }
-    for section in sections(&actor.boundary.view()) {
+    let of_policy = suppressions(&suppressed(policy, actor, repository));
+    for section in sections(&actor.boundary.view())
+        .into_iter()
+        .chain(of_policy)
+    {
         let _ = writeln!(text, "\n### {}\n", section.title);
         if section.rows.is_empty() {
             let _ = writeln!(text, "{}", section.empty);
@@ -196,7 +241,7 @@ pub(super) fn markdown(policy: &Policy, actor: &Actor) -> String {
 }
 
 /// For programs.
-pub(super) fn json(policy: &Policy, actor: &Actor) -> String {
+pub(super) fn json(policy: &Policy, actor: &Actor, repository: Option<&str>) -> String {
     let view = actor.boundary.view();
     let (from, until) = actor
         .name
@@ -218,12 +263,17 @@ pub(super) fn json(policy: &Policy, actor: &Actor) -> String {
         "boundary": actor.boundary.name(),
         "layers": view.layers,
         "limits": view.limits,
+        "suppressions": suppressed(policy, actor, repository),
     });
     format!("{document:#}\n")
 }
 
 /// The answers of `policy explain`, for programs.
-pub(super) fn reasons_json(actor: &Actor, reasons: &[Reason]) -> Value {
+pub(super) fn reasons_json(
+    actor: &Actor,
+    reasons: &[Reason],
+    suppressed: &[SuppressionView],
+) -> Value {
     let answers: Vec<Value> = reasons
         .iter()
         .map(|reason| {
@@ -242,5 +292,6 @@ pub(super) fn reasons_json(actor: &Actor, reasons: &[Reason]) -> Value {
         "identity": actor.name,
         "boundary": actor.boundary.name(),
         "answers": answers,
+        "suppressions": suppressed,
     })
 }

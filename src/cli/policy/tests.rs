@@ -108,3 +108,40 @@ fn the_tests_of_a_policy() {
     std::fs::write(&path, wrong).expect("a file");
     insta::assert_snapshot!(ran(&["test", &path.display().to_string()]));
 }
+
+#[test]
+fn suppressions_are_shown_and_explained() {
+    let text = include_str!("../../../testdata/policies/valid/suppressions.yaml");
+    // One that is over, two that hold for as long as this test will be run.
+    let text = text.replace("2027-", "2099-").replacen("2099-", "2020-", 1);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.yaml");
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    let who = |command, rest: &[&'static str]| {
+        let start = [command, "--policy", file, "--as", "bot"];
+        ran(&[&start, rest].concat())
+    };
+    let check = ran(&["check", file]);
+    assert!(check.contains("0 tests, 3 suppressions, "), "{check}");
+    insta::assert_snapshot!(
+        [
+            who("show", &[]),
+            who(
+                "show",
+                &["--repository", "other/site", "--format", "markdown"]
+            ),
+            who("explain", &["--path", "docs/a.md"]),
+            who(
+                "explain",
+                &["--path", "tests/fixtures/a", "--repository", "org/site"]
+            ),
+        ]
+        .join("\n")
+    );
+    let json = who("show", &["--format", "json"]);
+    let document: serde_json::Value =
+        serde_json::from_str(json.trim_start_matches("exit 0\n")).expect("JSON");
+    assert_eq!(document["suppressions"][0]["expired"], true);
+    assert_eq!(document["suppressions"][2]["id"], "own");
+}
