@@ -33,10 +33,34 @@ const VALIDATORS: &[&str] = &[
     "aws-access-key-id",
     "aws-secret-key",
     "jwt",
+    "paseto",
+    "paserk",
     "private-key",
+    "putty-key",
+    "der-key",
+    "pkcs12",
+    "java-keystore",
+    "jwk",
+    "signify",
+    "s-expression",
     "gcp-service-account",
-    "age-bech32",
+    "bech32",
     "pypi-macaroon",
+    "macaroon",
+    "hex-macaroon",
+    "gitlab-routable",
+    "luhn",
+    "bitcoin-wif",
+    "extended-key",
+    "hex-key",
+    "solana-key",
+    "stellar-seed",
+    "nats-seed",
+    "xrp-seed",
+    "tezos-key",
+    "mnemonic",
+    "azure-annotated-key",
+    "azure-sas",
     "base64-64-bytes",
     "discord-token",
     "url-password",
@@ -225,12 +249,13 @@ fn check(path: &Path, rule: &Rule, errors: &mut Vec<String>) -> (usize, bool) {
         ));
     }
     for keyword in &rule.keywords.value {
-        let length = keyword.len();
-        if !(grams::KEYWORD_MIN_BYTES..=64).contains(&length) || !keyword.is_ascii() {
+        let length = keyword.chars().count();
+        let is_bytes = keyword.chars().all(|letter| u8::try_from(letter).is_ok());
+        if !(grams::KEYWORD_MIN_BYTES..=64).contains(&length) || !is_bytes {
             errors.push(at(
                 path,
                 &rule.keywords,
-                &format!("the keyword `{keyword}` is not 4 to 64 bytes of ASCII"),
+                &format!("the keyword `{keyword}` is not 4 to 64 bytes"),
             ));
         }
     }
@@ -379,13 +404,14 @@ fn emit(rules: &[Placed]) -> String {
 }
 
 /// The keyword, and how many of its bytes are compared with regard to case. A star at one end stands for any letter
-/// or digit (at the end also `_` and `-`), a hash at the end for any digit.
+/// or digit (at the end also `_` and `-`), a hash at the end for any digit. A character up to U+00FF is one byte.
 fn spelled_out(keyword: &str, folded: bool) -> Vec<(Vec<u8>, usize)> {
     let letters = "abcdefghijklmnopqrstuvwxyz0123456789";
-    let exact = |stem: &str| if folded { 0 } else { stem.len() };
+    let bytes = |text: &str| -> Vec<u8> { text.chars().map(|letter| letter as u8).collect() };
+    let exact = |stem: &str| if folded { 0 } else { stem.chars().count() };
     let ended = |stem: &str, ends: &str| -> Vec<(Vec<u8>, usize)> {
         ends.chars()
-            .map(|end| (format!("{stem}{end}").into_bytes(), exact(stem)))
+            .map(|end| (bytes(&format!("{stem}{end}")), exact(stem)))
             .collect()
     };
     if let Some(stem) = keyword.strip_suffix('*') {
@@ -395,10 +421,10 @@ fn spelled_out(keyword: &str, folded: bool) -> Vec<(Vec<u8>, usize)> {
     } else if let Some(stem) = keyword.strip_prefix('*') {
         letters
             .chars()
-            .map(|first| (format!("{first}{stem}").into_bytes(), 0))
+            .map(|first| (bytes(&format!("{first}{stem}")), 0))
             .collect()
     } else {
-        vec![(keyword.as_bytes().to_vec(), exact(keyword))]
+        vec![(bytes(keyword), exact(keyword))]
     }
 }
 
