@@ -57,8 +57,16 @@ fn keys_of_ssh_keygen() {
                     folder,
                     &format!("ssh-keygen -q -t {kind} {bits}{form}-N {word} -C a@b -f {name}"),
                 );
-                let sure = if plain { Confidence::Certain } else { Confidence::Likely };
-                assert_eq!(found(&folder.join(&name)), [("secret/private-key", sure)], "{name}");
+                let sure = if plain {
+                    Confidence::Certain
+                } else {
+                    Confidence::Likely
+                };
+                assert_eq!(
+                    found(&folder.join(&name)),
+                    [("secret/private-key", sure)],
+                    "{name}"
+                );
                 assert_eq!(found(&folder.join(format!("{name}.pub"))), [], "{name}");
                 let exported = Command::new("ssh-keygen")
                     .args(["-e", "-f", &format!("{name}.pub")])
@@ -89,30 +97,49 @@ fn keys_of_openssl() {
         ("ED25519", ""),
         ("X448", ""),
     ] {
-        run(folder, &format!("openssl genpkey -quiet -algorithm {kind}{options} -out key.pem"));
+        run(
+            folder,
+            &format!("openssl genpkey -quiet -algorithm {kind}{options} -out key.pem"),
+        );
         expect("key.pem", "secret/private-key", Confidence::Certain);
-        run(folder, "openssl pkcs8 -topk8 -nocrypt -in key.pem -outform DER -out key.der");
+        run(
+            folder,
+            "openssl pkcs8 -topk8 -nocrypt -in key.pem -outform DER -out key.der",
+        );
         expect("key.der", "secret/private-key-der", Confidence::Certain);
-        run(folder, "openssl pkcs8 -topk8 -in key.pem -passout pass:word -out locked.pem");
+        run(
+            folder,
+            "openssl pkcs8 -topk8 -in key.pem -passout pass:word -out locked.pem",
+        );
         expect("locked.pem", "secret/private-key", Confidence::Likely);
         run(folder, "openssl pkey -in key.pem -pubout -out public.pem");
         assert_eq!(found(&folder.join("public.pem")), [], "{kind}");
-        run(folder, "openssl pkey -in key.pem -pubout -outform DER -out public.der");
+        run(
+            folder,
+            "openssl pkey -in key.pem -pubout -outform DER -out public.der",
+        );
         assert_eq!(found(&folder.join("public.der")), [], "{kind}");
         if kind != "X448" {
             let line = "openssl req -x509 -key key.pem -subj /CN=a -days 9 -out cert.pem";
             run(folder, line);
             assert_eq!(found(&folder.join("cert.pem")), [], "{kind}");
-            run(folder, "openssl req -new -key key.pem -subj /CN=a -out request.pem");
+            run(
+                folder,
+                "openssl req -new -key key.pem -subj /CN=a -out request.pem",
+            );
             assert_eq!(found(&folder.join("request.pem")), [], "{kind}");
-            let line = "openssl pkcs12 -export -inkey key.pem -in cert.pem -passout pass:word -out a.p12";
+            let line =
+                "openssl pkcs12 -export -inkey key.pem -in cert.pem -passout pass:word -out a.p12";
             run(folder, line);
             expect("a.p12", "secret/pkcs12-file", Confidence::Likely);
         }
         if kind == "RSA" || kind == "EC" {
             run(folder, "openssl pkey -in key.pem -traditional -out old.pem");
             expect("old.pem", "secret/private-key", Confidence::Certain);
-            run(folder, "openssl pkey -in key.pem -traditional -outform DER -out old.der");
+            run(
+                folder,
+                "openssl pkey -in key.pem -traditional -outform DER -out old.der",
+            );
             expect("old.der", "secret/private-key-der", Confidence::Certain);
             let line = "openssl pkey -in key.pem -traditional -aes128 -passout pass:word -out old-locked.pem";
             run(folder, line);
@@ -132,18 +159,34 @@ fn keys_of_gnupg() {
         for (word, sure) in [("''", Confidence::Certain), ("word", Confidence::Likely)] {
             let user = format!("{user}{sure:?}");
             let gpg = format!("gpg --batch --quiet --pinentry-mode loopback --passphrase {word}");
-            run(folder, &format!("{gpg} --quick-generate-key {user} {algorithm}"));
-            run(folder, &format!("{gpg} --armor --output {user}.asc --export-secret-keys {user}"));
+            run(
+                folder,
+                &format!("{gpg} --quick-generate-key {user} {algorithm}"),
+            );
+            run(
+                folder,
+                &format!("{gpg} --armor --output {user}.asc --export-secret-keys {user}"),
+            );
             let told = found(&folder.join(format!("{user}.asc")));
             assert_eq!(told, [("secret/pgp-private-key", sure)], "{algorithm}");
-            run(folder, &format!("{gpg} --armor --output {user}.pub --export {user}"));
-            assert_eq!(found(&folder.join(format!("{user}.pub"))), [], "{algorithm}");
+            run(
+                folder,
+                &format!("{gpg} --armor --output {user}.pub --export {user}"),
+            );
+            assert_eq!(
+                found(&folder.join(format!("{user}.pub"))),
+                [],
+                "{algorithm}"
+            );
         }
     }
     for entry in std::fs::read_dir(folder.join("private-keys-v1.d")).unwrap() {
         let path = entry.unwrap().path();
         let told = found(&path);
-        assert!(matches!(told[..], [("secret/gpg-agent-key", _)]), "{told:?}");
+        assert!(
+            matches!(told[..], [("secret/gpg-agent-key", _)]),
+            "{told:?}"
+        );
     }
     run(folder, "gpgconf --kill all");
 }
@@ -161,14 +204,22 @@ fn stores_of_keytool() {
         ("PKCS12", "secret/pkcs12-file"),
     ] {
         let store = format!("-storetype {form} -keystore {form}.store -storepass changeit");
-        let line = format!("keytool -genkeypair -keyalg RSA -alias a -dname CN=a -keypass changeit {store}");
+        let line = format!(
+            "keytool -genkeypair -keyalg RSA -alias a -dname CN=a -keypass changeit {store}"
+        );
         run(folder, &line);
         let told = found(&folder.join(format!("{form}.store")));
         assert_eq!(told, [(rule, Confidence::Likely)], "{form}");
-        run(folder, &format!("keytool -exportcert -alias a -file {form}.cer {store}"));
+        run(
+            folder,
+            &format!("keytool -exportcert -alias a -file {form}.cer {store}"),
+        );
         assert_eq!(found(&folder.join(format!("{form}.cer"))), [], "{form}");
         let trust = format!("-storetype {form} -keystore {form}.trust -storepass changeit");
-        run(folder, &format!("keytool -importcert -noprompt -alias a -file {form}.cer {trust}"));
+        run(
+            folder,
+            &format!("keytool -importcert -noprompt -alias a -file {form}.cer {trust}"),
+        );
         let told = found(&folder.join(format!("{form}.trust")));
         let sure = |hit: &&(&str, Confidence)| hit.1 > Confidence::Possible;
         assert_eq!(told.iter().filter(sure).count(), 0, "{form}");

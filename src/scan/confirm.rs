@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use super::Rank;
 use super::rules::{Pack, SecretRule};
 use super::validators::{Judgement, judge};
-use super::Rank;
 use crate::budget::{Budget, Exhausted};
 use crate::finding::Confidence;
 

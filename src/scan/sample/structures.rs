@@ -10,7 +10,12 @@ use crate::scan::validators::{
 };
 
 /// One part of a format. `-json`, `-blank` and `-flat` at the end of a key's name say what stands between its lines.
-pub(super) fn part(kind: &str, count: usize, before: &str, dice: &mut Dice) -> Result<String, String> {
+pub(super) fn part(
+    kind: &str,
+    count: usize,
+    before: &str,
+    dice: &mut Dice,
+) -> Result<String, String> {
     let (name, between) = match kind {
         _ if kind.ends_with("-json") => (&kind[..kind.len() - 5], Some("\\n")),
         _ if kind.ends_with("-blank") => (&kind[..kind.len() - 6], Some(" ")),
@@ -45,13 +50,19 @@ pub(super) fn part(kind: &str, count: usize, before: &str, dice: &mut Dice) -> R
             url(&dice.bytes(32)),
             url(&dice.bytes(32))
         ),
-        "jwk-oct" => format!("{{\"kty\":\"oct\",\"alg\":\"HS256\",\"k\":\"{}\"}}", url(&dice.bytes(32))),
+        "jwk-oct" => format!(
+            "{{\"kty\":\"oct\",\"alg\":\"HS256\",\"k\":\"{}\"}}",
+            url(&dice.bytes(32))
+        ),
         "paseto" => {
             let claims = format!(
                 "{{\"sub\":\"{}\",\"iss\":\"login.corp.internal\",\"exp\":\"2999-01-01T00:00:00+00:00\"}}",
                 dice.letters(LOWER, 9)
             );
-            format!("v4.public.{}", url(&[claims.as_bytes(), &dice.bytes(64)].concat()))
+            format!(
+                "v4.public.{}",
+                url(&[claims.as_bytes(), &dice.bytes(64)].concat())
+            )
         }
         "gitlab-routable" => {
             let routing = format!("o:1\nu:{}", dice.letters(LOWER, 3));
@@ -155,7 +166,9 @@ pub(super) fn part(kind: &str, count: usize, before: &str, dice: &mut Dice) -> R
 /// The start of the token that a part goes on with.
 fn token_before(before: &str) -> &str {
     let inside = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
-    let start = before.rfind(|letter| !inside(letter)).map_or(0, |at| at + 1);
+    let start = before
+        .rfind(|letter| !inside(letter))
+        .map_or(0, |at| at + 1);
     &before[start..]
 }
 
@@ -210,7 +223,11 @@ fn rsa(dice: &mut Dice) -> Vec<u8> {
         odd(dice, 60),
         odd(dice, 60),
     ];
-    let numbers: Vec<Vec<u8>> = [vec![0]].iter().chain(&numbers).map(|bytes| number(bytes)).collect();
+    let numbers: Vec<Vec<u8>> = [vec![0]]
+        .iter()
+        .chain(&numbers)
+        .map(|bytes| number(bytes))
+        .collect();
     sequence(&numbers)
 }
 
@@ -240,7 +257,11 @@ fn container(name: &str, dice: &mut Dice) -> Option<Vec<u8>> {
         }
         "ed25519-key" => {
             let seed = element(4, &dice.bytes(32));
-            sequence(&[version(0), element(0x30, b"\x06\x03\x2b\x65\x70"), element(4, &seed)])
+            sequence(&[
+                version(0),
+                element(0x30, b"\x06\x03\x2b\x65\x70"),
+                element(4, &seed),
+            ])
         }
         "dsa-key" => {
             let numbers = [128, 20, 127, 127, 19].map(|count| number(&odd(dice, count)));
@@ -256,7 +277,13 @@ fn container(name: &str, dice: &mut Dice) -> Option<Vec<u8>> {
             let blob = [counted(b"ssh-ed25519"), counted(&public)].concat();
             let check = dice.bytes(4);
             let pair = [dice.bytes(32), public.clone()].concat();
-            let private = [check.clone(), check, blob.clone(), counted(&pair), counted(b"a@b")];
+            let private = [
+                check.clone(),
+                check,
+                blob.clone(),
+                counted(&pair),
+                counted(b"a@b"),
+            ];
             let mut private = private.concat();
             for pad in 1..=(8 - private.len() % 8) % 8 {
                 private.push(u8::try_from(pad).unwrap_or(0));
@@ -288,7 +315,15 @@ fn container(name: &str, dice: &mut Dice) -> Option<Vec<u8>> {
             };
             let public = [vec![4, 0x60, 0, 0, 1, 1], number(128), vec![0, 17, 1, 0, 1]].concat();
             let secret = match name {
-                "pgp-key" => [vec![0], number(126), number(64), number(64), number(64), vec![1, 2]].concat(),
+                "pgp-key" => [
+                    vec![0],
+                    number(126),
+                    number(64),
+                    number(64),
+                    number(64),
+                    vec![1, 2],
+                ]
+                .concat(),
                 // Cipher, iterated and salted S2K, then what no one can read.
                 _ => [vec![254, 9, 3, 8], number(340)].concat(),
             };

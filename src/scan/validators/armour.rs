@@ -88,9 +88,15 @@ fn fits(key: &[u8], length: usize) -> bool {
 
 /// Labels of formats that write the key without any structure.
 fn labelled_raw(begin: &[u8]) -> bool {
-    [b"NEBULA".as_slice(), b"ED25519", b"X25519", b"TENDERMINT", b"LIBP2P"]
-        .iter()
-        .any(|word| contains(begin, word))
+    [
+        b"NEBULA".as_slice(),
+        b"ED25519",
+        b"X25519",
+        b"TENDERMINT",
+        b"LIBP2P",
+    ]
+    .iter()
+    .any(|word| contains(begin, word))
 }
 
 /// Bytes of a generator have few repetitions; letters of prose, taken for base64, have the same.
@@ -121,7 +127,10 @@ pub(super) fn putty(text: &[u8], value: Range<usize>) -> (Judgement, Range<usize
     let lines = memchr::memmem::find(&rest[..mac], b"Private-Lines: ");
     let secret = lines.map(|at| {
         let after = &rest[at + 15..mac];
-        let count = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let count = after
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         from_base64(&Armour::read(&after[count..], false).letters)
     });
     let judgement = match (secret, digits) {

@@ -52,13 +52,18 @@ pub(in crate::scan) fn checksums(covered: &[u8]) -> [String; 2] {
 /// A shared access signature: the value is the `sig` field, the others stand in the query around it.
 pub(super) fn shared_access(text: &[u8], value: Range<usize>) -> Judgement {
     const QUERY_MAX_BYTES: usize = 1024;
-    let inside = |byte: &u8| {
-        byte.is_ascii_alphanumeric() || b"%&=:_.+-/?*@,;$()!~".contains(byte)
-    };
+    let inside = |byte: &u8| byte.is_ascii_alphanumeric() || b"%&=:_.+-/?*@,;$()!~".contains(byte);
     let from = value.start.saturating_sub(QUERY_MAX_BYTES);
-    let before = text[from..value.start].iter().rev().take_while(|byte| inside(byte)).count();
+    let before = text[from..value.start]
+        .iter()
+        .rev()
+        .take_while(|byte| inside(byte))
+        .count();
     let to = (value.end + QUERY_MAX_BYTES).min(text.len());
-    let after = text[value.end..to].iter().take_while(|byte| inside(byte)).count();
+    let after = text[value.end..to]
+        .iter()
+        .take_while(|byte| inside(byte))
+        .count();
     let query = &text[value.start - before..value.end + after];
     // The signature is an HMAC-SHA256, its base 64 mostly with percent escapes.
     let mut letters = Vec::with_capacity(48);
@@ -100,5 +105,8 @@ fn expiry(query: &[u8]) -> Option<i64> {
         17 => told.replace('Z', ":00Z"),
         _ => told,
     };
-    whole.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+    whole
+        .parse::<jiff::Timestamp>()
+        .ok()
+        .map(jiff::Timestamp::as_second)
 }

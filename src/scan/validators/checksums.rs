@@ -77,7 +77,10 @@ pub(super) fn from_base58(letters: &[u8], alphabet: &[u8; 58]) -> Option<Vec<u8>
             carry >>= 8;
         }
     }
-    let zeros = letters.iter().take_while(|letter| **letter == alphabet[0]).count();
+    let zeros = letters
+        .iter()
+        .take_while(|letter| **letter == alphabet[0])
+        .count();
     Some([vec![0; zeros], bytes].concat())
 }
 
@@ -124,7 +127,8 @@ const BECH32: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 
 /// A word, the last `1`, data and a checksum of six letters, in one case. Bech32, or its younger form bech32m.
 pub(super) fn has_bech32(value: &[u8]) -> bool {
-    let mixed = value.iter().any(u8::is_ascii_uppercase) && value.iter().any(u8::is_ascii_lowercase);
+    let mixed =
+        value.iter().any(u8::is_ascii_uppercase) && value.iter().any(u8::is_ascii_lowercase);
     let value = value.to_ascii_lowercase();
     let Some(one) = value.iter().rposition(|byte| *byte == b'1') else {
         return false;
@@ -138,7 +142,10 @@ pub(super) fn has_bech32(value: &[u8]) -> bool {
         })
         .collect();
     five.is_some_and(|five| {
-        !mixed && !prefix.is_empty() && five.len() >= 6 && matches!(polymod(&five, prefix), 1 | 0x2bc8_30a3)
+        !mixed
+            && !prefix.is_empty()
+            && five.len() >= 6
+            && matches!(polymod(&five, prefix), 1 | 0x2bc8_30a3)
     })
 }
 

@@ -87,9 +87,17 @@ fn is_reserved_host(host: &str) -> bool {
         host.strip_suffix(name)
             .is_some_and(|before| before.is_empty() || before.ends_with('.'))
     };
-    ["example.com", "example.org", "example.net", "example", "test", "invalid", "localhost"]
-        .into_iter()
-        .any(domain)
+    [
+        "example.com",
+        "example.org",
+        "example.net",
+        "example",
+        "test",
+        "invalid",
+        "localhost",
+    ]
+    .into_iter()
+    .any(domain)
         || host.starts_with("127.")
         || host == "::1"
         || host == "[::1]"
@@ -258,7 +266,11 @@ pub(super) fn paseto(value: &[u8]) -> Judgement {
         (b"v3", b"public") => 96,
         _ => return Judgement::Refuted,
     };
-    let Some(message) = body.len().checked_sub(overhead).filter(|length| *length > 1) else {
+    let Some(message) = body
+        .len()
+        .checked_sub(overhead)
+        .filter(|length| *length > 1)
+    else {
         return Judgement::Refuted;
     };
     if purpose == b"local" {
@@ -271,7 +283,10 @@ pub(super) fn paseto(value: &[u8]) -> Judgement {
         return Judgement::Refuted;
     };
     let expires = claims.get("exp").and_then(Value::as_str);
-    let at = expires.map(|told| told.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_second));
+    let at = expires.map(|told| {
+        told.parse::<jiff::Timestamp>()
+            .map(jiff::Timestamp::as_second)
+    });
     let expired = matches!(at, Some(Ok(at)) if at < now());
     let issuer = issuer(&claims);
     if expired || issuer == Issuer::Reserved {

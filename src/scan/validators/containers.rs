@@ -357,10 +357,8 @@ pub(super) fn s_expression(text: &[u8], value: Range<usize>) -> (Judgement, Rang
                     .take_while(|byte| *byte != b'#')
                     .collect();
                 let length = digits.len() + 2;
-                let mut digits: Vec<u8> = digits
-                    .into_iter()
-                    .filter(u8::is_ascii_hexdigit)
-                    .collect();
+                let mut digits: Vec<u8> =
+                    digits.into_iter().filter(u8::is_ascii_hexdigit).collect();
                 digits.truncate(digits.len() & !1);
                 let number = data_encoding::HEXUPPER_PERMISSIVE.decode(&digits);
                 Some((number.unwrap_or_default(), length))
@@ -370,7 +368,11 @@ pub(super) fn s_expression(text: &[u8], value: Range<usize>) -> (Judgement, Rang
                 Some((rest[1..1 + length].to_vec(), length + 2))
             }
             digit if digit.is_ascii_digit() => {
-                let digits = rest.iter().take(5).take_while(|b| b.is_ascii_digit()).count();
+                let digits = rest
+                    .iter()
+                    .take(5)
+                    .take_while(|b| b.is_ascii_digit())
+                    .count();
                 let length = std::str::from_utf8(&rest[..digits])
                     .ok()
                     .and_then(|digits| digits.parse::<usize>().ok())
@@ -385,7 +387,9 @@ pub(super) fn s_expression(text: &[u8], value: Range<usize>) -> (Judgement, Rang
                 }
             }
             byte if byte.is_ascii_alphabetic() => {
-                let word = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'-' | b'_' | b'.');
+                let word = |byte: &&u8| {
+                    byte.is_ascii_alphanumeric() || matches!(**byte, b'-' | b'_' | b'.')
+                };
                 let length = rest.iter().take_while(word).count();
                 Some((rest[..length].to_vec(), length))
             }

@@ -161,9 +161,7 @@ fn pkcs8(mut fields: Reader<'_>) -> Option<&[u8]> {
             (seed.len() == size).then_some(seed)
         }
         // ML-DSA, SLH-DSA, ML-KEM.
-        [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 3 | 4, _] => {
-            (key.len() >= 32).then_some(key)
-        }
+        [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 3 | 4, _] => (key.len() >= 32).then_some(key),
         // GOST.
         [0x2a, 0x85, 0x03, ..] => (key.len() >= 32).then_some(key),
         _ => None,

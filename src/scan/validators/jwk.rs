@@ -91,7 +91,11 @@ pub(super) fn json_web_key(text: &[u8], value: Range<usize>) -> (Judgement, Rang
 /// Base64url of a number. `None`: other letters are in it.
 fn number(letters: &[u8]) -> Option<Vec<u8>> {
     let letters = letters.trim_ascii_end();
-    let padding = letters.iter().rev().take_while(|byte| **byte == b'=').count();
+    let padding = letters
+        .iter()
+        .rev()
+        .take_while(|byte| **byte == b'=')
+        .count();
     let letters = &letters[..letters.len() - padding.min(2)];
     let fits = letters
         .iter()
@@ -158,10 +162,16 @@ fn members(text: &[u8], mut at: usize) -> Vec<Member<'_>> {
 /// to the quote.
 fn quoted(text: &[u8], at: usize, quote: u8) -> (Range<usize>, usize) {
     let inside = at + 1;
-    let length = text[inside..].iter().take_while(|byte| **byte != quote).count();
+    let length = text[inside..]
+        .iter()
+        .take_while(|byte| **byte != quote)
+        .count();
     let end = inside + length;
     let escaped = text[inside..end].ends_with(b"\\");
-    (inside..end - usize::from(escaped), (end + 1).min(text.len()))
+    (
+        inside..end - usize::from(escaped),
+        (end + 1).min(text.len()),
+    )
 }
 
 /// After a name: a colon (or what another language has) and a quoted value. Returns where to go on.

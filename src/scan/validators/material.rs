@@ -52,7 +52,10 @@ pub(super) fn is_filler(secret: &[u8]) -> bool {
     };
     let pairs = secret.len().saturating_sub(1);
     // A small number in a wide field (a scalar of one) is mostly zeros.
-    secret.len() < 12 || [0, 1, 0xff].iter().any(|step| steps(*step) * 4 >= pairs * 3)
+    secret.len() < 12
+        || [0, 1, 0xff]
+            .iter()
+            .any(|step| steps(*step) * 4 >= pairs * 3)
 }
 
 /// Takes a piece with its length before it, as SSH writes them.

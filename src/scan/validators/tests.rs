@@ -9,7 +9,10 @@ fn made(format: &str) -> String {
     make_sample(format, &mut Dice::new(3)).unwrap()
 }
 
-fn whole(judge: impl Fn(&[u8], Range<usize>) -> (Judgement, Range<usize>), text: &str) -> Judgement {
+fn whole(
+    judge: impl Fn(&[u8], Range<usize>) -> (Judgement, Range<usize>),
+    text: &str,
+) -> Judgement {
     judge(text.as_bytes(), 0..text.len()).0
 }
 
@@ -32,7 +35,14 @@ fn bech32_of_its_own_specifications() {
     ] {
         assert!(checksums::has_bech32(valid.as_bytes()), "{valid}");
     }
-    for invalid in ["A12uEL5L", "a12uel5m", "1pzry9x0s0muk", "x1b4n0q5v", "li1dgmt3", ""] {
+    for invalid in [
+        "A12uEL5L",
+        "a12uel5m",
+        "1pzry9x0s0muk",
+        "x1b4n0q5v",
+        "li1dgmt3",
+        "",
+    ] {
         assert!(!checksums::has_bech32(invalid.as_bytes()), "{invalid}");
     }
     assert_eq!(bech32_checksum(b"a", &[]), "2uel5l");
@@ -43,11 +53,17 @@ fn base58_of_its_own_specification() {
     // draft-msporny-base58.
     for (plain, letters) in [
         (b"Hello World!".to_vec(), "2NEpo7TZRRrLZSi2U"),
-        (b"The quick brown fox jumps over the lazy dog.".to_vec(), "USm3fpXnKG5EUBx2ndxBDMPVciP5hGey2Jh4NDv6gmeo1LkMeiKrLJUUBk6Z"),
+        (
+            b"The quick brown fox jumps over the lazy dog.".to_vec(),
+            "USm3fpXnKG5EUBx2ndxBDMPVciP5hGey2Jh4NDv6gmeo1LkMeiKrLJUUBk6Z",
+        ),
         (vec![0, 0, 0x28, 0x7f, 0xb4, 0xcd], "11233QC4"),
     ] {
         assert_eq!(to_base58(&plain, BASE58), letters);
-        assert_eq!(checksums::from_base58(letters.as_bytes(), BASE58), Some(plain));
+        assert_eq!(
+            checksums::from_base58(letters.as_bytes(), BASE58),
+            Some(plain)
+        );
     }
 }
 
@@ -63,10 +79,22 @@ fn other_checksums() {
     // Vectors of Marvin32 that its reference implementation is tested with, folded to 32 bits.
     let folded = |sum: u64| (sum >> 32) as u32 ^ (sum & 0xffff_ffff) as u32;
     for (seed, text, sum) in [
-        (0xd53c_d9ce_cd08_93b7, b"abc".as_slice(), 0x22c7_4339_4927_69bf),
-        (0x0ddd_deee_efff_f000, b"abcdefghijklmnopqrstuvwxyz", 0xa128_eb7e_7260_aca2),
+        (
+            0xd53c_d9ce_cd08_93b7,
+            b"abc".as_slice(),
+            0x22c7_4339_4927_69bf,
+        ),
+        (
+            0x0ddd_deee_efff_f000,
+            b"abcdefghijklmnopqrstuvwxyz",
+            0xa128_eb7e_7260_aca2,
+        ),
         (0x004f_b61a_001b_dbcc, b"", 0x30ed_35c1_00cd_3c7d),
-        (0x004f_b61a_001b_dbcc, &[134, 66, 220, 89], 0x7008_f2e8_7e9c_f556),
+        (
+            0x004f_b61a_001b_dbcc,
+            &[134, 66, 220, 89],
+            0x7008_f2e8_7e9c_f556,
+        ),
     ] {
         assert_eq!(checksums::marvin32(text, seed), folded(sum));
     }
@@ -74,12 +102,17 @@ fn other_checksums() {
 
 #[test]
 fn words_of_bip_39() {
-    assert_eq!([word(0), word(1), word(2047)], ["abandon", "ability", "zoo"]);
+    assert_eq!(
+        [word(0), word(1), word(2047)],
+        ["abandon", "ability", "zoo"]
+    );
     let words = || (0..2048).map(word);
     assert!(words().zip(words().skip(1)).all(|(one, next)| one < next));
     // The vectors of the standard: entropy of one byte over and over.
     let vector = |byte: u64, bytes: usize| -> String {
-        let bits: Vec<bool> = (0..bytes * 8).map(|at| byte >> (7 - at % 8) & 1 == 1).collect();
+        let bits: Vec<bool> = (0..bytes * 8)
+            .map(|at| byte >> (7 - at % 8) & 1 == 1)
+            .collect();
         let number = |bits: &[bool]| bits.iter().fold(0, |sum, bit| sum << 1 | usize::from(*bit));
         let mut numbers: Vec<usize> = bits.chunks_exact(11).map(number).collect();
         let left = bits.chunks_exact(11).remainder();
@@ -95,7 +128,10 @@ fn words_of_bip_39() {
     let told = |text: &str| wallets::mnemonic(text.as_bytes(), 0..8).0;
     // What a specification publishes is nobody's wallet.
     for (byte, bytes) in [(0, 16), (0x7f, 24), (0x80, 32)] {
-        assert_eq!(told(&format!("mnemonic: {}", vector(byte, bytes))), Judgement::Doubtful);
+        assert_eq!(
+            told(&format!("mnemonic: {}", vector(byte, bytes))),
+            Judgement::Doubtful
+        );
     }
     for count in [12, 15, 18, 21, 24] {
         let phrase = made(&format!("{{bip39:{count}}}"));
@@ -108,7 +144,9 @@ fn words_of_bip_39() {
             format!("mnemonic\": \"{}\\n", phrase.replace(' ', "\\n")),
             {
                 let numbered = phrase.split(' ').enumerate();
-                let lines: Vec<String> = numbered.map(|(at, word)| format!("{}. {word}", at + 1)).collect();
+                let lines: Vec<String> = numbered
+                    .map(|(at, word)| format!("{}. {word}", at + 1))
+                    .collect();
                 format!("mnemonic:\n{}", lines.join("\n"))
             },
         ] {
@@ -124,12 +162,25 @@ fn words_of_bip_39() {
 #[test]
 fn accounts_of_development_chains_are_only_possible() {
     // The first account of Hardhat and Anvil, in their documentation.
-    let known = ["ac0974bec39a17e36ba4a6b4d238ff94", "4bacb478cbed5efcae784d7bf4f2ff80"].concat();
-    assert_eq!(wallets::hex_key(format!("0x{known}").as_bytes()), Judgement::Doubtful);
-    assert_eq!(wallets::hex_key(made("{hex:64}").as_bytes()), Judgement::Plausible);
+    let known = [
+        "ac0974bec39a17e36ba4a6b4d238ff94",
+        "4bacb478cbed5efcae784d7bf4f2ff80",
+    ]
+    .concat();
+    assert_eq!(
+        wallets::hex_key(format!("0x{known}").as_bytes()),
+        Judgement::Doubtful
+    );
+    assert_eq!(
+        wallets::hex_key(made("{hex:64}").as_bytes()),
+        Judgement::Plausible
+    );
     let one = format!("{:064x}", 1);
     assert_eq!(wallets::hex_key(one.as_bytes()), Judgement::Doubtful);
-    assert_eq!(wallets::hex_key("f".repeat(64).as_bytes()), Judgement::Doubtful);
+    assert_eq!(
+        wallets::hex_key("f".repeat(64).as_bytes()),
+        Judgement::Doubtful
+    );
     assert_eq!(wallets::hex_key(b"0x12"), Judgement::Refuted);
 }
 
@@ -144,7 +195,11 @@ fn wallets_prove_themselves_and_one_wrong_letter_does_not() {
         ("{stellar}", wallets::stellar, Judgement::Refuted),
         ("{nats}", wallets::nkey, Judgement::Refuted),
         ("nsec1{bech32:32}", wallets::bech32, Judgement::Doubtful),
-        ("AGE-SECRET-KEY-1{bech32:32}", wallets::bech32, Judgement::Doubtful),
+        (
+            "AGE-SECRET-KEY-1{bech32:32}",
+            wallets::bech32,
+            Judgement::Doubtful,
+        ),
         ("addr_sk1{bech32:32}", wallets::bech32, Judgement::Doubtful),
     ];
     for (format, judge, otherwise) in all {
@@ -168,7 +223,10 @@ fn wallets_prove_themselves_and_one_wrong_letter_does_not() {
         assert_eq!(wallets::solana(made(pair).as_bytes()), Judgement::Plausible);
     }
     // The genesis account of the XRP Ledger: its seed is the hash of `masterpassphrase`.
-    assert_eq!(wallets::xrp_seed(b"snoPBrXtMeMyMHUVTgbuqAfg1SUTb"), Judgement::Proved);
+    assert_eq!(
+        wallets::xrp_seed(b"snoPBrXtMeMyMHUVTgbuqAfg1SUTb"),
+        Judgement::Proved
+    );
 }
 
 #[test]
@@ -176,7 +234,10 @@ fn a_routable_token_of_gitlab() {
     let token = made("glpat-{gitlab-routable}");
     assert_eq!(tokens::gitlab_routable(token.as_bytes()), Judgement::Proved);
     let wrong = token.replace(".01.", ".02.");
-    assert_eq!(tokens::gitlab_routable(wrong.as_bytes()), Judgement::Doubtful);
+    assert_eq!(
+        tokens::gitlab_routable(wrong.as_bytes()),
+        Judgement::Doubtful
+    );
     assert_eq!(tokens::gitlab_routable(b"glpat-abc"), Judgement::Plausible);
 }
 
@@ -186,11 +247,15 @@ fn keys_of_azure() {
     assert_eq!(key.len(), 84);
     assert_eq!(azure::annotated_key(key.as_bytes()), Judgement::Proved);
     let sas = |se: &str, sig: &str| {
-        let text = format!("https://x.blob.core.windows.net/c?sv=2022-11-02&se={se}&sp=r&sig={sig}&x=1");
+        let text =
+            format!("https://x.blob.core.windows.net/c?sv=2022-11-02&se={se}&sp=r&sig={sig}&x=1");
         let from = text.find("sig=").unwrap() + 4;
         azure::shared_access(text.as_bytes(), from..from + sig.len())
     };
-    let mac = made("{base64-bytes:32}").replace('+', "%2B").replace('/', "%2f").replace('=', "%3D");
+    let mac = made("{base64-bytes:32}")
+        .replace('+', "%2B")
+        .replace('/', "%2f")
+        .replace('=', "%3D");
     for (se, told) in [
         ("2999-01-01T00:00:00Z", Judgement::Plausible),
         ("2999-01-01T00%3A00%3A00Z", Judgement::Plausible),
@@ -206,15 +271,28 @@ fn keys_of_azure() {
 
 #[test]
 fn macaroons() {
-    assert_eq!(whole(tokens::macaroon, &made("{macaroon}")), Judgement::Proved);
-    assert_eq!(tokens::hex_macaroon(made("{lnd-macaroon}").as_bytes()), Judgement::Proved);
-    assert_eq!(whole(tokens::macaroon, "MDAxY2xvY2F0aW9uIGh0dHA"), Judgement::Refuted);
+    assert_eq!(
+        whole(tokens::macaroon, &made("{macaroon}")),
+        Judgement::Proved
+    );
+    assert_eq!(
+        tokens::hex_macaroon(made("{lnd-macaroon}").as_bytes()),
+        Judgement::Proved
+    );
+    assert_eq!(
+        whole(tokens::macaroon, "MDAxY2xvY2F0aW9uIGh0dHA"),
+        Judgement::Refuted
+    );
 }
 
 /// A token with these claims, signed with a secret.
 fn token(head: &str, claims: &str, secret: Option<&str>) -> String {
     use hmac::{Hmac, KeyInit, Mac};
-    let signed = format!("{}.{}", BASE64URL_NOPAD.encode(head.as_bytes()), BASE64URL_NOPAD.encode(claims.as_bytes()));
+    let signed = format!(
+        "{}.{}",
+        BASE64URL_NOPAD.encode(head.as_bytes()),
+        BASE64URL_NOPAD.encode(claims.as_bytes())
+    );
     let mac = match secret {
         Some(secret) => {
             let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
@@ -233,33 +311,76 @@ fn claims_of_json_web_tokens() {
     for (claims, judgement) in [
         (r#"{"sub":"u1","exp":32503680000}"#, Judgement::Proved),
         (r#"{"sub":"u1","exp":32503680000.5}"#, Judgement::Proved),
-        (r#"{"sub":"u1","iss":"https://login.corp.internal/"}"#, Judgement::Proved),
-        (r#"{"iss":"supabase","role":"service_role","exp":32503680000}"#, Judgement::Proved),
+        (
+            r#"{"sub":"u1","iss":"https://login.corp.internal/"}"#,
+            Judgement::Proved,
+        ),
+        (
+            r#"{"iss":"supabase","role":"service_role","exp":32503680000}"#,
+            Judgement::Proved,
+        ),
         (r#"{"sub":"u1"}"#, Judgement::Plausible),
-        (r#"{"iss":"kubernetes/serviceaccount","sub":"system:serviceaccount:a:b"}"#, Judgement::Plausible),
+        (
+            r#"{"iss":"kubernetes/serviceaccount","sub":"system:serviceaccount:a:b"}"#,
+            Judgement::Plausible,
+        ),
         (r#"{"sub":"u1","exp":1300819380}"#, Judgement::Doubtful),
-        (r#"{"iss":"supabase","role":"anon","exp":32503680000}"#, Judgement::Doubtful),
-        (r#"{"iss":"https://auth.example.com/","exp":32503680000}"#, Judgement::Doubtful),
-        (r#"{"iss":"http://localhost:8080/realms/a","exp":32503680000}"#, Judgement::Doubtful),
-        (r#"{"sub":"1234567890","name":"John Doe","iat":1516239022}"#, Judgement::Refuted),
-        (r#"{"iss":"joe","exp":1300819380,"http://example.com/is_root":true}"#, Judgement::Refuted),
+        (
+            r#"{"iss":"supabase","role":"anon","exp":32503680000}"#,
+            Judgement::Doubtful,
+        ),
+        (
+            r#"{"iss":"https://auth.example.com/","exp":32503680000}"#,
+            Judgement::Doubtful,
+        ),
+        (
+            r#"{"iss":"http://localhost:8080/realms/a","exp":32503680000}"#,
+            Judgement::Doubtful,
+        ),
+        (
+            r#"{"sub":"1234567890","name":"John Doe","iat":1516239022}"#,
+            Judgement::Refuted,
+        ),
+        (
+            r#"{"iss":"joe","exp":1300819380,"http://example.com/is_root":true}"#,
+            Judgement::Refuted,
+        ),
         ("[1]", Judgement::Refuted),
     ] {
         assert_eq!(told(&token(head, claims, None)), judgement, "{claims}");
     }
     let in_force = r#"{"sub":"u1","exp":32503680000}"#;
     for secret in ["secret", "", "your-256-bit-secret"] {
-        assert_eq!(told(&token(head, in_force, Some(secret))), Judgement::Doubtful, "{secret}");
+        assert_eq!(
+            told(&token(head, in_force, Some(secret))),
+            Judgement::Doubtful,
+            "{secret}"
+        );
     }
-    assert_eq!(told(&token(head, in_force, Some("no word of a tutorial 81"))), Judgement::Proved);
+    assert_eq!(
+        told(&token(head, in_force, Some("no word of a tutorial 81"))),
+        Judgement::Proved
+    );
     // A signature of another length; none at all; a name without one.
-    assert_eq!(told(&token(r#"{"alg":"RS256"}"#, in_force, None)), Judgement::Plausible);
-    assert_eq!(told(&token(r#"{"alg":"none"}"#, in_force, None)), Judgement::Doubtful);
-    assert_eq!(told(&token(r#"{"typ":"JWT"}"#, in_force, None)), Judgement::Refuted);
+    assert_eq!(
+        told(&token(r#"{"alg":"RS256"}"#, in_force, None)),
+        Judgement::Plausible
+    );
+    assert_eq!(
+        told(&token(r#"{"alg":"none"}"#, in_force, None)),
+        Judgement::Doubtful
+    );
+    assert_eq!(
+        told(&token(r#"{"typ":"JWT"}"#, in_force, None)),
+        Judgement::Refuted
+    );
     let whole = token(head, in_force, None);
     assert_eq!(told(whole.rsplit_once('.').unwrap().0), Judgement::Refuted);
     // Encrypted: five parts, all of them the value.
-    let jwe = format!("{}.aa.bb.cc.dd", BASE64URL_NOPAD.encode(br#"{"alg":"dir","enc":"A256GCM"}"#));
+    let jwe = format!(
+        "{}.aa.bb.cc.dd",
+        BASE64URL_NOPAD.encode(br#"{"alg":"dir","enc":"A256GCM"}"#)
+    );
     let (judgement, place) = claims::json_web_token(jwe.as_bytes(), 0..15);
     assert_eq!((judgement, place), (Judgement::Doubtful, 0..jwe.len()));
 }
@@ -270,18 +391,33 @@ fn claims_of_paseto() {
         let body = [claims.as_bytes(), &vec![7; mac]].concat();
         claims::paseto(format!("v4.public.{}", BASE64URL_NOPAD.encode(&body)).as_bytes())
     };
-    assert_eq!(public(r#"{"data":"x","exp":"2999-01-01T00:00:00+00:00"}"#, 64), Judgement::Proved);
+    assert_eq!(
+        public(r#"{"data":"x","exp":"2999-01-01T00:00:00+00:00"}"#, 64),
+        Judgement::Proved
+    );
     // The payload of the specification's own vectors.
     assert_eq!(
-        public(r#"{"data":"this is a signed message","exp":"2022-01-01T00:00:00+00:00"}"#, 64),
+        public(
+            r#"{"data":"this is a signed message","exp":"2022-01-01T00:00:00+00:00"}"#,
+            64
+        ),
         Judgement::Doubtful
     );
     assert_eq!(public(r#"{"data":"x"}"#, 64), Judgement::Plausible);
     assert_eq!(public(r#"{"data":"x"}"#, 48), Judgement::Refuted);
-    assert_eq!(claims::paseto(made("v4.local.{base64url-bytes:120}").as_bytes()), Judgement::Plausible);
+    assert_eq!(
+        claims::paseto(made("v4.local.{base64url-bytes:120}").as_bytes()),
+        Judgement::Plausible
+    );
     assert_eq!(claims::paseto(b"v4.local.abcd"), Judgement::Refuted);
-    assert_eq!(claims::paserk(made("k4.secret.{base64url-bytes:64}").as_bytes()), Judgement::Plausible);
-    assert_eq!(claims::paserk(made("k4.secret.{base64url-bytes:63}").as_bytes()), Judgement::Refuted);
+    assert_eq!(
+        claims::paserk(made("k4.secret.{base64url-bytes:64}").as_bytes()),
+        Judgement::Plausible
+    );
+    assert_eq!(
+        claims::paserk(made("k4.secret.{base64url-bytes:63}").as_bytes()),
+        Judgement::Refuted
+    );
 }
 
 #[test]
@@ -289,15 +425,25 @@ fn published_keys_are_only_possible() {
     // RFC 8037, appendix A.1, which is the first key of RFC 8032 too; RFC 7517, A.2.
     let okp = ["nWGxne_9WmC6hEr0kuws", "xERJxWl7MmkZcDusAxyuf2A"].concat();
     let text = format!(r#"{{"kty":"OKP","crv":"Ed25519","d":"{okp}"}}"#);
-    assert_eq!(jwk::json_web_key(text.as_bytes(), 2..11).0, Judgement::Doubtful);
+    assert_eq!(
+        jwk::json_web_key(text.as_bytes(), 2..11).0,
+        Judgement::Doubtful
+    );
     let ec = ["870MB6gfuTJ4HtUnUvYM", "yJpr5eUZNP4Bk43bVdj3eAE"].concat();
     let text = format!(r#"{{"kty":"EC","crv":"P-256","d":"{ec}","kid":"1"}}"#);
-    assert_eq!(jwk::json_web_key(text.as_bytes(), 2..11).0, Judgement::Doubtful);
+    assert_eq!(
+        jwk::json_web_key(text.as_bytes(), 2..11).0,
+        Judgement::Doubtful
+    );
     // The same number in another container.
     let seed = HEXLOWER
         .decode(b"9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
         .unwrap();
-    let key = [b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".as_slice(), &seed].concat();
+    let key = [
+        b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".as_slice(),
+        &seed,
+    ]
+    .concat();
     assert_eq!(der::private_key(&key).judgement(), Judgement::Doubtful);
     // No other number is.
     let key = [&key[..16], &[0x5b; 31][..], &[1]].concat();
@@ -320,7 +466,10 @@ fn members_of_a_json_web_key() {
         let key = made(format);
         let spaced = key.replace(':', " : ").replace(',', ",\n  ");
         let escaped = key.replace('"', "\\\"");
-        let literal = key.replace("\"kty\"", "kty").replace("\"d\"", "d").replace('"', "'");
+        let literal = key
+            .replace("\"kty\"", "kty")
+            .replace("\"d\"", "d")
+            .replace('"', "'");
         let set = format!("{{\"keys\":[{{\"kty\":\"RSA\"}},{key}]}}");
         for text in [&key, &spaced, &escaped] {
             assert_eq!(judge(text).0, told, "{text}");
@@ -333,7 +482,10 @@ fn members_of_a_json_web_key() {
     }
     let public = made("{jwk-ec}").replace("\"d\"", "\"kid\"");
     assert_eq!(judge(&public).0, Judgement::Refuted);
-    assert_eq!(judge("{\"kty\":\"EC\",\"d\":\"${KEY}\"}").0, Judgement::Refuted);
+    assert_eq!(
+        judge("{\"kty\":\"EC\",\"d\":\"${KEY}\"}").0,
+        Judgement::Refuted
+    );
     assert_eq!(judge("kty").0, Judgement::Refuted);
 }
 
@@ -347,11 +499,21 @@ fn armoured(text: &str) -> (Judgement, bool) {
 
 #[test]
 fn every_form_of_lines() {
-    for (label, part) in [("RSA ", "rsa-key"), ("", "der-key"), ("EC ", "ec-key"), ("OPENSSH ", "openssh-key")] {
-        let pem = made(&format!("-----BEGIN {label}PRIVATE KEY-----\n{{{part}}}\n-----END {label}PRIVATE KEY-----"));
+    for (label, part) in [
+        ("RSA ", "rsa-key"),
+        ("", "der-key"),
+        ("EC ", "ec-key"),
+        ("OPENSSH ", "openssh-key"),
+    ] {
+        let pem = made(&format!(
+            "-----BEGIN {label}PRIVATE KEY-----\n{{{part}}}\n-----END {label}PRIVATE KEY-----"
+        ));
         let lines: Vec<&str> = pem.lines().collect();
         let each = |before: &str, after: &str| -> String {
-            lines.iter().map(|line| format!("{before}{line}{after}")).collect()
+            lines
+                .iter()
+                .map(|line| format!("{before}{line}{after}"))
+                .collect()
         };
         for (name, text) in [
             ("as it is", pem.clone()),
@@ -379,7 +541,11 @@ fn every_form_of_lines() {
             ("a box", each(" * ", "\n")),
             ("a patch", format!("@@\n{}", each("+", "\n"))),
         ] {
-            assert_eq!(armoured(&text), (Judgement::Proved, true), "{part} {name}\n{text}");
+            assert_eq!(
+                armoured(&text),
+                (Judgement::Proved, true),
+                "{part} {name}\n{text}"
+            );
         }
     }
 }
@@ -387,26 +553,46 @@ fn every_form_of_lines() {
 #[test]
 fn what_is_no_whole_key() {
     let pem = |label: &str, part: &str| {
-        made(&format!("-----BEGIN {label} KEY-----\n{part}\n-----END {label} KEY-----\n"))
+        made(&format!(
+            "-----BEGIN {label} KEY-----\n{part}\n-----END {label} KEY-----\n"
+        ))
     };
     for (label, part) in [
         ("ENCRYPTED PRIVATE", "{encrypted-key}"),
         ("OPENSSH PRIVATE", "{openssh-key-encrypted}"),
-        ("RSA PRIVATE", "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,{HEX:32}\n\n{base64:640}"),
-        ("RSA PRIVATE", "Proc-Type: 4,ENCRYPTED DEK-Info: AES-128-CBC,{HEX:32} {base64:640}"),
+        (
+            "RSA PRIVATE",
+            "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,{HEX:32}\n\n{base64:640}",
+        ),
+        (
+            "RSA PRIVATE",
+            "Proc-Type: 4,ENCRYPTED DEK-Info: AES-128-CBC,{HEX:32} {base64:640}",
+        ),
     ] {
-        assert_eq!(armoured(&pem(label, part)), (Judgement::Plausible, true), "{label}");
+        assert_eq!(
+            armoured(&pem(label, part)),
+            (Judgement::Plausible, true),
+            "{label}"
+        );
     }
     // Cut: most of it, little of it.
     let key = pem("RSA PRIVATE", "{rsa-key}");
     let (head, rest) = key.split_at(key.len() * 3 / 4);
     assert_eq!(armoured(head).0, Judgement::Plausible);
-    assert_eq!(armoured(&format!("{head}\n-----END RSA PRIVATE KEY-----{rest}")).0, Judgement::Plausible);
+    assert_eq!(
+        armoured(&format!("{head}\n-----END RSA PRIVATE KEY-----{rest}")).0,
+        Judgement::Plausible
+    );
     assert_eq!(armoured(&key[..key.len() / 2]).0, Judgement::Doubtful);
     assert_eq!(armoured(&key[..100]).0, Judgement::Refuted);
     // One number changed: the factors are not those of the modulus.
     let at = key.len() / 5;
-    let other = format!("{}{}{}", &key[..at], if &key[at..=at] == "A" { "B" } else { "A" }, &key[at + 1..]);
+    let other = format!(
+        "{}{}{}",
+        &key[..at],
+        if &key[at..=at] == "A" { "B" } else { "A" },
+        &key[at + 1..]
+    );
     assert_ne!(armoured(&other).0, Judgement::Proved);
     for nothing in [
         "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----",
@@ -418,7 +604,13 @@ fn what_is_no_whole_key() {
         assert_eq!(armoured(nothing).0, Judgement::Refuted, "{nothing}");
     }
     let zeros = "A".repeat(600);
-    assert_eq!(armoured(&format!("-----BEGIN PRIVATE KEY-----\n{zeros}\n-----END PRIVATE KEY-----")).0, Judgement::Refuted);
+    assert_eq!(
+        armoured(&format!(
+            "-----BEGIN PRIVATE KEY-----\n{zeros}\n-----END PRIVATE KEY-----"
+        ))
+        .0,
+        Judgement::Refuted
+    );
 }
 
 #[test]
@@ -432,13 +624,25 @@ fn containers_of_other_programs() {
     assert_eq!(pgp("{pgp-key}"), Judgement::Proved);
     assert_eq!(pgp("{pgp-key-encrypted}"), Judgement::Plausible);
     // A public key packet does not become private by its label.
-    assert_eq!(pgp(&format!("mQ{}", "ENBGAAAAABCAC7".repeat(20))), Judgement::Refuted);
+    assert_eq!(
+        pgp(&format!("mQ{}", "ENBGAAAAABCAC7".repeat(20))),
+        Judgement::Refuted
+    );
     let sexp = made("{s-expression}");
-    assert_eq!(containers::s_expression(sexp.as_bytes(), 0..17), (Judgement::Proved, 0..sexp.len()));
+    assert_eq!(
+        containers::s_expression(sexp.as_bytes(), 0..17),
+        (Judgement::Proved, 0..sexp.len())
+    );
     let stars = "(private-key (rsa (n #00..#) (d #00..#)))";
-    assert_eq!(containers::s_expression(stars.as_bytes(), 0..17).0, Judgement::Refuted);
+    assert_eq!(
+        containers::s_expression(stars.as_bytes(), 0..17).0,
+        Judgement::Refuted
+    );
     for key in ["{minisign}", "{signify}"] {
-        assert_eq!(containers::signify(made(key).as_bytes()), Judgement::Plausible);
+        assert_eq!(
+            containers::signify(made(key).as_bytes()),
+            Judgement::Plausible
+        );
     }
     // A store of trusted certificates, and one that is cut off.
     let bytes = |part: &str| BASE64.decode(made(part).as_bytes()).unwrap();
@@ -450,15 +654,25 @@ fn containers_of_other_programs() {
     assert_eq!(judge(&trusted), Judgement::Refuted);
     assert_eq!(judge(&store[..40]), Judgement::Refuted);
     let p12 = bytes("{pkcs12-flat}");
-    assert_eq!(der::pkcs12(&p12, 0..25), (Judgement::Plausible, 0..p12.len()));
-    assert_eq!(der::pkcs12(&p12[..p12.len() - 1], 0..25).0, Judgement::Refuted);
+    assert_eq!(
+        der::pkcs12(&p12, 0..25),
+        (Judgement::Plausible, 0..p12.len())
+    );
+    assert_eq!(
+        der::pkcs12(&p12[..p12.len() - 1], 0..25).0,
+        Judgement::Refuted
+    );
 }
 
 /// Every validator, by a rule that names it.
 fn judge_all(text: &[u8], value: Range<usize>) {
     for rule in crate::scan::BUILTIN.rules {
         let (_, place) = judge(rule, text, value.clone(), value.clone());
-        assert!(place.start <= place.end && place.end <= text.len(), "{}", rule.id);
+        assert!(
+            place.start <= place.end && place.end <= text.len(),
+            "{}",
+            rule.id
+        );
     }
 }
 

@@ -54,7 +54,8 @@ pub(super) fn extended_key(value: &[u8]) -> Judgement {
 /// Base58check with the prefixes of Tezos' secret keys.
 pub(super) fn tezos(value: &[u8]) -> Judgement {
     checked(from_base58check(value, BASE58), |bytes| {
-        let encrypted = value.starts_with(b"edes") || value.starts_with(b"spes") || value.starts_with(b"p2es");
+        let encrypted =
+            value.starts_with(b"edes") || value.starts_with(b"spes") || value.starts_with(b"p2es");
         match bytes.len() {
             // A prefix of four bytes and a seed, or the pair; salt and tag more where it is encrypted.
             _ if encrypted => Judgement::Plausible,
@@ -232,7 +233,9 @@ pub(super) fn mnemonic(text: &[u8], value: Range<usize>) -> (Judgement, Range<us
         at += 1;
     }
     while at < to {
-        let letters = text[at..to].iter().take_while(|byte| byte.is_ascii_alphabetic());
+        let letters = text[at..to]
+            .iter()
+            .take_while(|byte| byte.is_ascii_alphabetic());
         let length = letters.count();
         if length == 0 {
             at += 1;
@@ -312,7 +315,13 @@ fn phrase(text: &[u8], run: &[(usize, Range<usize>)]) -> Option<(Judgement, Rang
                 false => continue,
             };
             let place = run[from].1.start..run[from + count - 1].1.end;
-            if found.as_ref().is_none_or(|(best, _)| rank(judgement) > rank(*best)) {
+            if run.len() == count && judgement == Judgement::Doubtful && known(words) {
+                return Some((judgement, place));
+            }
+            if found
+                .as_ref()
+                .is_none_or(|(best, _)| rank(judgement) > rank(*best))
+            {
                 found = Some((judgement, place));
             }
         }
