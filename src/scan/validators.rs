@@ -13,6 +13,8 @@ mod tokens;
 mod wallets;
 
 #[cfg(test)]
+mod key_tests;
+#[cfg(test)]
 mod tests;
 
 use std::ops::Range;
