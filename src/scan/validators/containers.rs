@@ -333,7 +333,8 @@ pub(super) fn s_expression(text: &[u8], value: Range<usize>) -> (Judgement, Rang
     let mut closed = false;
     while at < bytes.len() {
         let rest = &bytes[at..];
-        let atom: Option<(Vec<u8>, usize)> = match rest[0] {
+        // Its bytes, its length as written, and whether it is data: a word is none.
+        let atom: Option<(Vec<u8>, usize, bool)> = match rest[0] {
             b'(' => {
                 depth += 1;
                 head = true;
@@ -361,11 +362,11 @@ pub(super) fn s_expression(text: &[u8], value: Range<usize>) -> (Judgement, Rang
                     digits.into_iter().filter(u8::is_ascii_hexdigit).collect();
                 digits.truncate(digits.len() & !1);
                 let number = data_encoding::HEXUPPER_PERMISSIVE.decode(&digits);
-                Some((number.unwrap_or_default(), length))
+                Some((number.unwrap_or_default(), length, true))
             }
             b'"' => {
                 let length = rest[1..].iter().take_while(|byte| **byte != b'"').count();
-                Some((rest[1..1 + length].to_vec(), length + 2))
+                Some((rest[1..1 + length].to_vec(), length + 2, false))
             }
             digit if digit.is_ascii_digit() => {
                 let digits = rest
@@ -381,7 +382,7 @@ pub(super) fn s_expression(text: &[u8], value: Range<usize>) -> (Judgement, Rang
                     Some(b':') => {
                         let from = digits + 1;
                         let piece = rest.get(from..from + length).unwrap_or_default();
-                        Some((piece.to_vec(), from + length.max(1)))
+                        Some((piece.to_vec(), from + length.max(1), true))
                     }
                     _ => None,
                 }
@@ -391,11 +392,11 @@ pub(super) fn s_expression(text: &[u8], value: Range<usize>) -> (Judgement, Rang
                     byte.is_ascii_alphanumeric() || matches!(**byte, b'-' | b'_' | b'.')
                 };
                 let length = rest.iter().take_while(word).count();
-                Some((rest[..length].to_vec(), length))
+                Some((rest[..length].to_vec(), length, false))
             }
             _ => None,
         };
-        let Some((atom, length)) = atom else {
+        let Some((atom, length, data)) = atom else {
             at += 1;
             continue;
         };
@@ -406,7 +407,7 @@ pub(super) fn s_expression(text: &[u8], value: Range<usize>) -> (Judgement, Rang
                 b"protected" => b"protected",
                 _ => b"",
             };
-        } else if !named.is_empty() && atom.len() >= 16 && secret.is_none() {
+        } else if data && !named.is_empty() && atom.len() >= 16 && secret.is_none() {
             secret = Some(atom);
         }
         at += length.max(1);
