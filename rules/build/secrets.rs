@@ -350,7 +350,7 @@ fn emit(rules: &[Placed]) -> String {
             rule.description.trim(),
             rule.pattern.value,
             placed.captures,
-            rule.keywords.value,
+            Literals(&rule.keywords.value),
             camel(&rule.validator.value),
             camel(&rule.confidence.value),
             rule.public_prefix,
@@ -425,6 +425,26 @@ fn spelled_out(keyword: &str, folded: bool) -> Vec<(Vec<u8>, usize)> {
             .collect()
     } else {
         vec![(bytes(keyword), exact(keyword))]
+    }
+}
+
+/// Texts as a list of Rust literals in which no byte can be taken for an octal escape.
+struct Literals<'a>(&'a [String]);
+
+impl std::fmt::Debug for Literals<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("[")?;
+        for text in self.0 {
+            out.write_str("\"")?;
+            for letter in text.chars() {
+                match letter.is_control() {
+                    true => write!(out, "{}", letter.escape_unicode())?,
+                    false => write!(out, "{}", letter.escape_debug())?,
+                }
+            }
+            out.write_str("\", ")?;
+        }
+        out.write_str("]")
     }
 }
 
