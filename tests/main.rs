@@ -8,6 +8,7 @@ mod binary;
 mod cases;
 mod demo;
 mod faults;
+mod keys;
 mod prepush;
 mod protocol;
 mod pushes;

@@ -97,12 +97,9 @@ pub(super) fn window(
     let Some(regex) = pack.regex(index) else {
         return Ok(Some("a rule does not compile"));
     };
-    let candidate_cost = match rule.validator {
-        Validator::PrivateKey
-        | Validator::GcpServiceAccount
-        | Validator::Jwt
-        | Validator::PypiMacaroon => FOLLOWED_COST,
-        _ => CANDIDATE_COST,
+    let candidate_cost = match rule.validator.follows() {
+        true => FOLLOWED_COST,
+        false => CANDIDATE_COST,
     };
     let text_to = &text[..window.end];
     let mut at = window.start;

@@ -6,8 +6,10 @@
 //! `{ALNUM:N}` `{upper:N}` `{lower:N}`: N random letters; `A-B` instead of N: that many.
 //! `{crc62:N}`: N base-62 letters and their CRC-32 in base 62. `{grafana-crc}`: hex CRC-32 of all before it.
 //! `{base64-bytes:N}` `{base64url-bytes:N}`: N random bytes encoded. `{age}`: data and checksum of an age identity.
-//! `{uuid}`, `{base64-json}`, `{jwt}`, `{pypi}`, `{discord-id}`, `{der-key}` (lines of a private key), `{der-key-json}` (the same with `\n` written out),
-//! `{openssh-key}`, `{pgp-key}`.
+//! `{uuid}`, `{base64-json}`, `{jwt}`, `{pypi}`, `{discord-id}`. `{bech32:N}`: N bytes and the checksum over them and the word before. Keys in their
+//! containers, claims and wallets: see `structures`.
+
+mod structures;
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
@@ -172,7 +174,7 @@ fn structured(kind: &str, count: usize, before: &str, dice: &mut Dice) -> Result
         "jwt" => {
             let header = r#"{"alg":"HS256","typ":"JWT"}"#;
             let claims = format!(
-                r#"{{"sub":"{}","iss":"https://login.invalid","iat":1700000000}}"#,
+                r#"{{"sub":"{}","iss":"https://login.corp.internal","iat":1700000000}}"#,
                 dice.letters(LOWER, 9)
             );
             format!(
@@ -197,28 +199,8 @@ fn structured(kind: &str, count: usize, before: &str, dice: &mut Dice) -> Result
             let id = format!("{}{}", 1 + dice.below(9), dice.letters(b"0123456789", 17));
             BASE64_NOPAD.encode(id.as_bytes())
         }
-        "der-key" => lines(&der(dice), "\n"),
-        "der-key-json" => lines(&der(dice), "\\n"),
-        "openssh-key" => {
-            let mut key =
-                b"openssh-key-v1\0\0\0\0\x04none\0\0\0\x04none\0\0\0\0\0\0\0\x01".to_vec();
-            key.extend(dice.bytes(200));
-            lines(&key, "\n")
-        }
-        "pgp-key" => {
-            let mut key = vec![0x95, 0x01, 0x40, 0x04];
-            key.extend(dice.bytes(300));
-            lines(&key, "\n")
-        }
-        _ => return Err(format!("`{kind}` is no part of a sample")),
+        _ => return structures::part(kind, count, before, dice),
     })
-}
-
-/// A sequence whose length is right, with nothing in it that any parser would take for a key.
-fn der(dice: &mut Dice) -> Vec<u8> {
-    let mut key = vec![0x30, 0x82, 0x02, 0x5c];
-    key.extend(dice.bytes(0x25c));
-    key
 }
 
 fn lines(bytes: &[u8], end: &str) -> String {

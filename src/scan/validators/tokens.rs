@@ -3,27 +3,9 @@
 use std::ops::Range;
 
 use super::Judgement;
+use super::checksums::base36;
 use crate::scan::decode::from_base64;
 use crate::scan::prefilter::is_base64_letter;
-
-const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-/// Six base-62 digits of the CRC-32, most significant first.
-pub(in crate::scan) fn base62_crc32(body: &[u8]) -> [u8; 6] {
-    let mut left = crc32fast::hash(body) as usize;
-    let mut digits = [b'0'; 6];
-    for digit in digits.iter_mut().rev() {
-        *digit = BASE62[left % 62];
-        left /= 62;
-    }
-    digits
-}
-
-pub(super) fn has_crc32_base62(after_prefix: &[u8]) -> bool {
-    after_prefix
-        .split_last_chunk::<6>()
-        .is_some_and(|(body, sum)| base62_crc32(body) == *sum)
-}
 
 /// `glsa_<secret>_<checksum>`. Grafana writes the CRC-32 bytes little-endian.
 pub(super) fn grafana(value: &[u8]) -> Judgement {
@@ -44,7 +26,7 @@ pub(super) fn grafana(value: &[u8]) -> Judgement {
 pub(super) fn aws_access_key_id(text: &[u8], value: &Range<usize>) -> Judgement {
     let id = &text[value.clone()];
     let mut bits: u128 = 0;
-    for byte in &id[4..] {
+    for byte in id.get(4..).unwrap_or_default() {
         let five = match byte {
             b'A'..=b'Z' => byte - b'A',
             b'2'..=b'7' => byte - b'2' + 26,
@@ -81,67 +63,6 @@ fn secret_key_in(text: &[u8]) -> bool {
         .any(|run| run.len() == 40 && super::evidence::aws_secret_key(run) == Judgement::Plausible)
 }
 
-/// Follows the three parts of a token whose header starts at the value.
-pub(super) fn json_web_token(text: &[u8], value: Range<usize>) -> (Judgement, Range<usize>) {
-    const PART_MAX_BYTES: usize = 8 << 10;
-    let part = |from: usize| {
-        let rest = &text[from.min(text.len())..];
-        let length = rest
-            .iter()
-            .take(PART_MAX_BYTES)
-            .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-            .count();
-        from..from + length
-    };
-    let header = part(value.start);
-    if text.get(header.end) != Some(&b'.') {
-        return (Judgement::Refuted, value);
-    }
-    let claims = part(header.end + 1);
-    if text.get(claims.end) != Some(&b'.') {
-        return (Judgement::Refuted, value);
-    }
-    let signature = part(claims.end + 1);
-    let whole = value.start..signature.end;
-    let json = |part: &Range<usize>| -> Option<serde_json::Value> {
-        serde_json::from_slice(&from_base64(&text[part.clone()])).ok()
-    };
-    let Some(head) = json(&header) else {
-        return (Judgement::Refuted, whole);
-    };
-    let Some(algorithm) = head.get("alg").and_then(|alg| alg.as_str()) else {
-        return (Judgement::Refuted, whole);
-    };
-    if head.get("enc").is_some() {
-        // Encrypted: the second part is a key, not claims.
-        return (Judgement::Doubtful, whole);
-    }
-    let Some(claims) = json(&claims).filter(serde_json::Value::is_object) else {
-        return (Judgement::Refuted, whole);
-    };
-    let says =
-        |name: &str, text: &str| claims.get(name).and_then(|told| told.as_str()) == Some(text);
-    if says("sub", "1234567890") && says("name", "John Doe") {
-        // The example of jwt.io.
-        return (Judgement::Refuted, whole);
-    }
-    let expires = claims.get("exp").and_then(serde_json::Value::as_i64);
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| {
-            i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-        });
-    let expired = expires.is_some_and(|at| at < now);
-    // Supabase's browser key is public by design.
-    let public = says("role", "anon");
-    let unsigned = algorithm.eq_ignore_ascii_case("none") || signature.len() < 40;
-    if expired || public || unsigned {
-        (Judgement::Doubtful, whole)
-    } else {
-        (Judgement::Plausible, whole)
-    }
-}
-
 /// The value is `pypi-` and the first letters of a macaroon; the rest is followed here.
 pub(super) fn pypi(text: &[u8], value: Range<usize>) -> (Judgement, Range<usize>) {
     let rest = &text[value.end..];
@@ -151,7 +72,7 @@ pub(super) fn pypi(text: &[u8], value: Range<usize>) -> (Judgement, Range<usize>
         .take_while(|byte| is_base64_letter(**byte))
         .count();
     let whole = value.start..value.end + more;
-    let macaroon = from_base64(&text[value.start + 5..whole.end]);
+    let macaroon = from_base64(text[whole.clone()].get(5..).unwrap_or_default());
     if is_macaroon(&macaroon) {
         (Judgement::Proved, whole)
     } else if whole.len() >= 80 {
@@ -198,6 +119,68 @@ fn is_macaroon(bytes: &[u8]) -> bool {
     false
 }
 
+/// The token that GitLab routes by what is in it: `<prefix><payload>.<version>.<length><checksum>`, the version missing in
+/// its first form. The checksum is the CRC-32 of all before it.
+pub(super) fn gitlab_routable(value: &[u8]) -> Judgement {
+    let Some(dot) = value.iter().rposition(|byte| *byte == b'.') else {
+        return Judgement::Plausible;
+    };
+    let tail = &value[dot + 1..];
+    let Some((length, sum)) = tail.split_at_checked(2).filter(|(_, sum)| sum.len() == 7) else {
+        return Judgement::Plausible;
+    };
+    let covered = &value[..dot + 3];
+    let right = base36(crc32fast::hash(covered).into(), 7).as_bytes() == sum;
+    // The payload stands between the prefix and the first dot; where the prefix ends is not written anywhere.
+    let payload = covered.split(|byte| *byte == b'.').next().unwrap_or(&[]);
+    let told = std::str::from_utf8(length).ok();
+    let told = told.and_then(|told| usize::from_str_radix(told, 36).ok());
+    match told {
+        Some(told) if right && told <= payload.len() => Judgement::Proved,
+        _ => Judgement::Doubtful,
+    }
+}
+
+/// A macaroon of the first version in base 64: packets, each with its length in four hex digits. The value is its
+/// first letters.
+pub(super) fn macaroon(text: &[u8], value: Range<usize>) -> (Judgement, Range<usize>) {
+    const MOST: usize = 8 << 10;
+    let more = text[value.end..]
+        .iter()
+        .take(MOST)
+        .take_while(|byte| is_base64_letter(**byte))
+        .count();
+    let whole = value.start..value.end + more;
+    let bytes = from_base64(&text[whole.clone()]);
+    let mut rest = &bytes[..];
+    let mut packets = 0;
+    while let Some(digits) = rest.get(..4) {
+        let length = std::str::from_utf8(digits).ok();
+        let length = length.and_then(|digits| usize::from_str_radix(digits, 16).ok());
+        let Some(packet) = length.and_then(|length| rest.get(4..length)) else {
+            break;
+        };
+        packets += 1;
+        if let Some(signature) = packet.strip_prefix(b"signature ") {
+            return match signature.len() == 33 && packets >= 3 {
+                true => (Judgement::Proved, whole),
+                false => (Judgement::Refuted, whole),
+            };
+        }
+        rest = &rest[packet.len() + 4..];
+    }
+    (Judgement::Refuted, whole)
+}
+
+/// A macaroon of the second version in hex digits, as Lightning nodes hand them out.
+pub(super) fn hex_macaroon(value: &[u8]) -> Judgement {
+    let even = &value[..value.len() & !1];
+    match data_encoding::HEXLOWER_PERMISSIVE.decode(even) {
+        Ok(bytes) if is_macaroon(&bytes) => Judgement::Proved,
+        _ => Judgement::Refuted,
+    }
+}
+
 /// `<base64 of a snowflake>.<time>.<mac>`.
 pub(super) fn discord(value: &[u8]) -> Judgement {
     let first = value.split(|byte| *byte == b'.').next().unwrap_or(&[]);
@@ -218,82 +201,9 @@ pub(super) fn base64_json(value: &[u8]) -> Judgement {
     }
 }
 
-const BECH32: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-
-/// `AGE-SECRET-KEY-1…`, upper case.
-pub(super) fn age_identity(value: &[u8]) -> Judgement {
-    let lower = value.to_ascii_lowercase();
-    let Some(data) = lower.strip_prefix(b"age-secret-key-1") else {
-        return Judgement::Refuted;
-    };
-    let five: Option<Vec<u8>> = data
-        .iter()
-        .map(|byte| {
-            let at = BECH32.iter().position(|letter| letter == byte)?;
-            u8::try_from(at).ok()
-        })
-        .collect();
-    match five {
-        Some(five) if polymod(&five, b"age-secret-key-") == 1 => Judgement::Proved,
-        _ => Judgement::Doubtful,
-    }
-}
-
-fn polymod(data: &[u8], prefix: &[u8]) -> u32 {
-    const GENERATOR: [u32; 5] = [
-        0x3b6a_57b2,
-        0x2650_8e6d,
-        0x1ea1_19fa,
-        0x3d42_33dd,
-        0x2a14_62b3,
-    ];
-    let high = prefix.iter().map(|byte| byte >> 5);
-    let low = prefix.iter().map(|byte| byte & 31);
-    let all = high.chain([0]).chain(low).chain(data.iter().copied());
-    all.fold(1u32, |sum, five| {
-        let top = sum >> 25;
-        let sum = (sum & 0x01ff_ffff) << 5 ^ u32::from(five);
-        GENERATOR
-            .iter()
-            .enumerate()
-            .fold(sum, |sum, (bit, constant)| {
-                if top >> bit & 1 == 1 {
-                    sum ^ constant
-                } else {
-                    sum
-                }
-            })
-    })
-}
-
-/// The data with its checksum, as bech32 letters, lower case. For samples.
-pub(in crate::scan) fn bech32_checksum(prefix: &[u8], five: &[u8]) -> String {
-    let mut padded = five.to_vec();
-    padded.extend([0; 6]);
-    let sum = polymod(&padded, prefix) ^ 1;
-    let check = (0..6u32).map(|at| (sum >> (5 * (5 - at)) & 31) as u8);
-    five.iter()
-        .copied()
-        .chain(check)
-        .map(|five| char::from(BECH32[usize::from(five)]))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn github_checksum_of_a_revoked_documented_token() {
-        // Body and checksum of the token in GitHub's own write-up, without its prefix.
-        assert_eq!(base62_crc32(b"zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ"), *b"0mLq17");
-    }
-
-    #[test]
-    fn bech32_of_its_own_specification() {
-        // `a12uel5l`, a valid string of BIP 173: prefix `a`, no data.
-        assert_eq!(bech32_checksum(b"a", &[]), "2uel5l");
-    }
 
     #[test]
     fn an_id_with_an_impossible_account() {
