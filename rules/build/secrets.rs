@@ -15,6 +15,13 @@ use serde_saphyr::Spanned;
 )]
 mod grams;
 
+#[path = "../../src/scan/marks.rs"]
+#[allow(
+    unreachable_pub,
+    reason = "the file is a module of the library too"
+)]
+mod marks;
+
 /// Longest match of a pattern. What is longer (keys in armour, JSON web tokens) is followed by its validator.
 const MATCH_MAX_BYTES: usize = 2048;
 
@@ -114,6 +121,7 @@ struct Placed {
 pub(crate) fn compile(out: &Path) {
     println!("cargo::rerun-if-changed=rules/secrets");
     println!("cargo::rerun-if-changed=src/scan/grams.rs");
+    println!("cargo::rerun-if-changed=src/scan/marks.rs");
     println!("cargo::rerun-if-changed=rules/common-grams.txt");
     let mut errors = Vec::new();
     let rules = read_all(Path::new("rules/secrets"), &mut errors);
@@ -305,7 +313,7 @@ fn emit(rules: &[Placed]) -> String {
         }
     }
     // Compressed streams are found by the same walk: their keywords stand after those of the rules.
-    keywords.extend(compressed_marks().into_iter().map(|mark| (mark, 4)));
+    keywords.extend(marks::MARKS.iter().map(|mark| (mark.to_vec(), mark.len())));
     let tables = grams::build(&keywords, HASH_TRIES);
 
     let mut out = String::new();
@@ -400,16 +408,6 @@ fn spelled_out(keyword: &str, folded: bool) -> Vec<(Vec<u8>, usize)> {
     } else {
         vec![(keyword.as_bytes().to_vec(), exact(keyword))]
     }
-}
-
-/// First bytes of gzip members (each usual set of flags) and of zip entries.
-fn compressed_marks() -> Vec<Vec<u8>> {
-    let mut marks: Vec<Vec<u8>> = [0x00, 0x01, 0x02, 0x04, 0x08, 0x0a, 0x0c, 0x10, 0x18]
-        .iter()
-        .map(|&flags| vec![0x1f, 0x8b, 0x08, flags])
-        .collect();
-    marks.push(b"PK\x03\x04".to_vec());
-    marks
 }
 
 fn emit_check_rules(rules: &[Placed]) -> String {

@@ -10,6 +10,7 @@ pub mod rules;
 mod confirm;
 mod decode;
 mod escapes;
+mod marks;
 mod sample;
 #[cfg(test)]
 mod tests;
@@ -85,6 +86,8 @@ pub struct Outcome {
     pub matches: Vec<Match>,
     /// Parts that a bound kept the scanner from, with the reason.
     pub unscanned: Vec<(Range<usize>, &'static str)>,
+    /// Parts that nobody can look into here, however large the bounds: encrypted, or of a format that is not known.
+    pub opaque: Vec<(Range<usize>, &'static str)>,
 }
 
 /// Looks for the secrets of one pack.
@@ -126,6 +129,7 @@ impl<'a> Scanner<'a> {
         Ok(Outcome {
             matches: found,
             unscanned,
+            opaque: run.opaque,
         })
     }
 }
