@@ -16,10 +16,7 @@ use serde_saphyr::Spanned;
 mod grams;
 
 #[path = "../../src/scan/marks.rs"]
-#[allow(
-    unreachable_pub,
-    reason = "the file is a module of the library too"
-)]
+#[allow(unreachable_pub, reason = "the file is a module of the library too")]
 mod marks;
 
 /// Longest match of a pattern. What is longer (keys in armour, JSON web tokens) is followed by its validator.

@@ -10,6 +10,8 @@ mod lzma;
 mod numbers;
 mod oddities;
 mod packed;
+#[cfg(test)]
+mod tests;
 mod wide;
 mod zstd;
 

@@ -76,7 +76,11 @@ fn escape(text: &[u8]) -> Option<(u8, usize)> {
         }
         [b'\\', ..] => {
             // In a text inside another the backslash itself is escaped.
-            let slashes = text.iter().take(16).take_while(|byte| **byte == b'\\').count();
+            let slashes = text
+                .iter()
+                .take(16)
+                .take_while(|byte| **byte == b'\\')
+                .count();
             let rest = &text[slashes..];
             let (letter, length) = match rest {
                 [b'x', rest @ ..] => (number(rest.get(..2)?, 16)?, 3),

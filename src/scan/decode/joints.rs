@@ -37,7 +37,20 @@ pub(super) fn may_join(text: &[u8], at: usize) -> bool {
     }
     let may = matches!(
         next,
-        b' ' | b'+' | b'\n' | b'"' | b'\'' | b'.' | b'&' | b'~' | b'|' | b'<' | b'\r' | b'\t' | b'\\' | b'}' | b'`'
+        b' ' | b'+'
+            | b'\n'
+            | b'"'
+            | b'\''
+            | b'.'
+            | b'&'
+            | b'~'
+            | b'|'
+            | b'<'
+            | b'\r'
+            | b'\t'
+            | b'\\'
+            | b'}'
+            | b'`'
     );
     if !may || at == 0 {
         // `'g', 'h'`: a list of letters.
@@ -195,7 +208,14 @@ fn over_operator(rest: &[u8], between: Between) -> Option<usize> {
             // The source of a notebook: each line is a string of a list.
             [b'\\', b'n', b'"', b',', b'\r' | b'\n', ..] => {
                 let next = 4 + blanks(&here[4..]);
-                (if here.get(next) == Some(&b'"') { next + 1 } else { return None }, false)
+                (
+                    if here.get(next) == Some(&b'"') {
+                        next + 1
+                    } else {
+                        return None;
+                    },
+                    false,
+                )
             }
             [b'\\', b'n', ..] => (2, false),
             [b'.', b'c' | b'C', ..] if here[1..].len() > 7 && here[2..].starts_with(b"oncat(") => {
@@ -213,11 +233,11 @@ fn over_operator(rest: &[u8], between: Between) -> Option<usize> {
             [b'/', b'*', ..] => (comment(here, b"*/")?, false),
             [b'#', ..] if at > 0 => (comment(here, b"\n")?, false),
             // `f"…"`, `@"…"`.
-            [b'f' | b'r' | b'b' | b'u' | b'F' | b'R' | b'B' | b'U' | b'L' | b'@' | b'$', quote, ..]
-                if is_quote(*quote) && at > 0 =>
-            {
-                (1, false)
-            }
+            [
+                b'f' | b'r' | b'b' | b'u' | b'F' | b'R' | b'B' | b'U' | b'L' | b'@' | b'$',
+                quote,
+                ..,
+            ] if is_quote(*quote) && at > 0 => (1, false),
             _ => return None,
         };
         at += count;

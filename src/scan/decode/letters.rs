@@ -208,7 +208,10 @@ fn fold(text: &[u8], end: usize) -> Option<usize> {
                 at += 1;
                 is_plain = false;
             }
-            [b'"' | b'\'' | b'`' | b',' | b'.' | b'&' | b'|' | b'\\' | b'#' | b'*' | b';' | b'>', ..]
+            [
+                b'"' | b'\'' | b'`' | b',' | b'.' | b'&' | b'|' | b'\\' | b'#' | b'*' | b';' | b'>',
+                ..,
+            ]
             | [b'<' | b'(' | b')' | b'~' | b'$' | b'@', ..] => {
                 at += 1;
                 is_plain = false;

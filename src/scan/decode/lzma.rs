@@ -88,7 +88,10 @@ impl Unpacker for Lzma<'_> {
             }
             Err(error) => {
                 // The count of what was written is lost with the error; the caller gave zeros to write on.
-                let made = out.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+                let made = out
+                    .iter()
+                    .rposition(|byte| *byte != 0)
+                    .map_or(0, |at| at + 1);
                 let state = match error.kind() {
                     std::io::ErrorKind::OutOfMemory => State::TooLarge,
                     std::io::ErrorKind::UnexpectedEof => State::Cut,

@@ -255,7 +255,14 @@ impl Run<'_> {
             }
             // What was open in the layer around is not what is open in this piece.
             let around = self.open.take();
-            let going = self.inner(layer, &piece, at..at + packed.used(), Map::Whole, name, found);
+            let going = self.inner(
+                layer,
+                &piece,
+                at..at + packed.used(),
+                Map::Whole,
+                name,
+                found,
+            );
             let open = self.piece_open.take();
             self.open = around;
             if !going? {

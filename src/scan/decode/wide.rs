@@ -23,6 +23,14 @@ impl Run<'_> {
         let mut covered = 0;
         while let Some(block) = text.get(at..at + BLOCK) {
             self.work.pace(BLOCK, self.budget)?;
+            // Most of what has NUL bytes has nothing else for long, or few.
+            if block.iter().all(|byte| *byte == 0) {
+                let zeros = text[at..].chunks_exact(4 * BLOCK);
+                let skipped = zeros.take_while(|zeros| **zeros == [0; 4 * BLOCK]).count();
+                self.work.pace(skipped * BLOCK / 4, self.budget)?;
+                at += BLOCK.max(skipped * 4 * BLOCK);
+                continue;
+            }
             if !is_spaced(block) {
                 at += BLOCK;
                 continue;
