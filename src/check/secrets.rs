@@ -6,7 +6,7 @@ use super::{Check, Hit, Rule, Text};
 use crate::budget::{Bounds, Budget, Exhausted};
 use crate::finding::{Evidence, Level};
 use crate::redact::FingerprintKey;
-use crate::scan::{Scanner, UNSCANNED};
+use crate::scan::{OPAQUE, Scanner, UNSCANNED};
 
 /// The check.
 pub(super) struct Secrets;
@@ -98,6 +98,14 @@ impl Check for Secrets {
             confidence: None,
             evidence: None,
             detail: Some(why.to_owned()),
+        }));
+        hits.extend(outcome.opaque.into_iter().map(|(bytes, what)| Hit {
+            rule: Cow::Borrowed(OPAQUE),
+            title: Cow::Borrowed("a part that nobody can look into"),
+            bytes,
+            confidence: None,
+            evidence: None,
+            detail: Some(what.to_owned()),
         }));
         Ok(())
     }

@@ -27,6 +27,9 @@ pub use validators::Validator;
 /// The rule for content that a bound kept the scanner from.
 pub const UNSCANNED: &str = "limit/unscanned";
 
+/// The rule for content that no bound kept the scanner from: it is encrypted, or of a format that is not known here.
+pub const OPAQUE: &str = "limit/opaque";
+
 /// How much one text may cost beyond reading it once.
 #[derive(Debug, Clone)]
 pub struct Limits {

@@ -206,7 +206,7 @@ fn over_operator(rest: &[u8], between: Between) -> Option<usize> {
             [b'\\' | b'`', b'\r' | b'\n', ..] => (1, false),
             [b'_', b'\r' | b'\n', ..] => (1, false),
             // The source of a notebook: each line is a string of a list.
-            [b'\\', b'n', b'"', b',', b'\r' | b'\n', ..] => {
+            [b'\\', b'n', b'"', b',', ..] => {
                 let next = 4 + blanks(&here[4..]);
                 (
                     if here.get(next) == Some(&b'"') {

@@ -18,7 +18,7 @@ const PIECE_BYTES: usize = 1 << 20;
 /// What two pieces share: longer than any secret.
 const SHARED_BYTES: usize = 16 << 10;
 /// What is kept of a piece at most, where a stream inside it goes on in the next.
-const HELD_MAX_BYTES: usize = 16 << 20;
+const HELD_MAX_BYTES: usize = if cfg!(test) { 3 << 20 } else { 16 << 20 };
 /// What is asked of a decompressor at once. What it wrote before an error in the same call may be lost.
 const PULL_BYTES: usize = 8 << 10;
 /// What a decompressor may look back to. Memory follows what comes out, not what a header says.
@@ -273,7 +273,7 @@ impl Run<'_> {
             }
             let shared = piece.len() - SHARED_BYTES.min(piece.len());
             let mut keep_from = open.map_or(shared, |open| open.min(shared));
-            if piece.len() - keep_from > HELD_MAX_BYTES {
+            if piece.len() - keep_from >= HELD_MAX_BYTES {
                 self.give_up(
                     at..at + packed.used(),
                     "a large compressed part inside another",

@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use ruzstd::decoding::errors::FrameDecoderError;
+use ruzstd::decoding::errors::{FrameDecoderError, FrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::packed::{State, Unpacker, WINDOW_MAX_BYTES};
@@ -30,7 +30,11 @@ impl<'t> Zstd<'t> {
         inner.set_max_window_size(WINDOW_MAX_BYTES);
         match inner.init(&mut rest) {
             Ok(()) => {}
-            Err(FrameDecoderError::WindowSizeTooBig { .. }) => return Err(State::TooLarge),
+            Err(
+                FrameDecoderError::WindowSizeTooBig { .. }
+                | FrameDecoderError::FrameHeaderError(FrameHeaderError::WindowTooBig { .. })
+                | FrameDecoderError::FailedToInitialize(FrameHeaderError::WindowTooBig { .. }),
+            ) => return Err(State::TooLarge),
             Err(_) => return Err(State::Broken),
         }
         Ok(Zstd {

@@ -28,6 +28,26 @@ fn lines(text: &str, width: usize, before: &str, after: &str) -> Vec<u8> {
 }
 
 #[test]
+fn mail() {
+    let token = token();
+    let text = format!(
+        "Content-Transfer-Encoding: quoted-printable\n\nkey=3D{}\n",
+        token.replace('_', "=5F")
+    );
+    let plain = crate::scan::decode::joints::from_quoted_printable(text.as_bytes(), 0);
+    assert!(
+        plain.text.ends_with(format!("key={token}\n").as_bytes()),
+        "{:?}",
+        String::from_utf8_lossy(&plain.text)
+    );
+    assert!(
+        finds(text.as_bytes()),
+        "{:?}",
+        scan(text.as_bytes()).unscanned
+    );
+}
+
+#[test]
 fn letters_apart() {
     let token = token();
     let text = format!("key={token};");
