@@ -276,7 +276,7 @@ impl<'a> Run<'a> {
         }
         self.dense(layer, &dense, found)?;
         if inflate::is_zlib(text) {
-            self.zlib(layer, 0, found)?;
+            self.zlib(layer, 0, 0, found)?;
         }
         self.all_marked(layer, &marks, found)
     }

@@ -59,10 +59,10 @@ impl Run<'_> {
                 let Some(packed) = Inflate::gzip(rest) else {
                     return Ok(self.cut(layer, mark));
                 };
-                self.stream(layer, mark, packed, "gzip", found)
+                self.stream(layer, mark, mark, packed, "gzip", found)
             }
             [0x28, 0xb5, ..] => match Zstd::new(rest) {
-                Ok(packed) => self.stream(layer, mark, packed, "zstd", found),
+                Ok(packed) => self.stream(layer, mark, mark, packed, "zstd", found),
                 Err(State::TooLarge) => {
                     self.too_large(mark..layer.text.len());
                     Ok(mark)
@@ -74,31 +74,31 @@ impl Run<'_> {
                 match &layer.text[start..mark] {
                     [b'B', b'Z', b'h', b'1'..=b'9'] => {
                         let packed = Bzip2::new(&layer.text[start..]);
-                        self.stream(layer, start, packed, "bzip2", found)
+                        self.stream(layer, start, start, packed, "bzip2", found)
                     }
                     _ => Ok(mark),
                 }
             }
-            [0xfd, b'7', ..] => self.stream(layer, mark, Lzma::xz(rest), "xz", found),
+            [0xfd, b'7', ..] => self.stream(layer, mark, mark, Lzma::xz(rest), "xz", found),
             [0x5d, ..] => match Lzma::alone(rest) {
-                Some(packed) => self.stream(layer, mark, packed, "lzma", found),
+                Some(packed) => self.stream(layer, mark, mark, packed, "lzma", found),
                 None => Ok(mark),
             },
             [b'P', b'K', ..] => self.zip_entry(layer, mark, found),
             [b's', ..] => {
                 let start = mark + rest.iter().position(|byte| *byte == b'x').unwrap_or(0);
-                self.zlib(layer, start, found)
+                self.zlib(layer, mark, start, found)
             }
             // The keyword of the chunk, a NUL, flags, for iTXt two more names, and then zlib.
             [b'z' | b'i', b'T', b'X', b't', body @ ..] => {
                 let body = &body[..body.len().min(256)];
                 let name = memchr::memchr(0, body).unwrap_or(body.len());
                 let start = (name..body.len()).find(|&at| body[at] == 0x78 && is_zlib(&body[at..]));
-                start.map_or(Ok(mark), |at| self.zlib(layer, mark + 4 + at, found))
+                start.map_or(Ok(mark), |at| self.zlib(layer, mark, mark + 4 + at, found))
             }
             // A loose object of git is zlib without anything before it.
             [b'u', b's', b't', b'a', b'r', ..] => match mark.checked_sub(257) {
-                Some(header) => self.zlib(layer, header + 512, found),
+                Some(header) => self.zlib(layer, header, header + 512, found),
                 None => Ok(mark),
             },
             [b'7', b'z', ..] => {
@@ -133,51 +133,52 @@ impl Run<'_> {
         let Some(data) = layer.text.get(start..) else {
             return Ok(self.cut(layer, at));
         };
-        // What no tool writes there is no entry but four bytes by chance.
-        if name == 0 || flags & 0x4700 != 0 || word(4).is_none_or(|version| version & 0xff > 99) {
-            return Ok(at);
-        }
-        if flags & 1 != 0 || method == 99 {
-            self.opaque(at..start, "an encrypted entry of a zip archive");
-            return Ok(at);
-        }
+        // The header may lie, where a reader believes the directory at the end: what is said to be stored, encrypted or of a
+        // method that nobody knows is tried as the one that nearly all are.
+        let unknown = match method {
+            0 => None,
+            99 => Some("an encrypted entry of a zip archive"),
+            _ if flags & 1 != 0 => Some("an encrypted entry of a zip archive"),
+            8 | 12 | 14 | 93 | 95 => None,
+            _ => Some("a zip entry of a method that is not known here"),
+        };
         let end = match method {
-            0 => return Ok(at),
-            8 => self.stream(layer, start, Inflate::raw(data), "zip", found)?,
-            12 => self.stream(layer, start, Bzip2::new(data), "zip", found)?,
+            12 => self.stream(layer, at, start, Bzip2::new(data), "zip", found)?,
             14 => match Lzma::in_zip(data) {
-                Some(packed) => self.stream(layer, start, packed, "zip", found)?,
+                Some(packed) => self.stream(layer, at, start, packed, "zip", found)?,
                 None => {
                     self.too_large(at..start);
                     at
                 }
             },
             93 => match Zstd::new(data) {
-                Ok(packed) => self.stream(layer, start, packed, "zip", found)?,
+                Ok(packed) => self.stream(layer, at, start, packed, "zip", found)?,
                 Err(State::TooLarge) => {
                     self.too_large(at..start);
                     at
                 }
                 Err(_) => at,
             },
-            95 => self.stream(layer, start, Lzma::xz(data), "zip", found)?,
-            _ => {
-                self.opaque(at..start, "a zip entry of a method that is not known here");
-                at
-            }
+            95 => self.stream(layer, at, start, Lzma::xz(data), "zip", found)?,
+            _ => self.stream(layer, at, start, Inflate::raw(data), "zip", found)?,
         };
-        Ok(end)
+        if let Some(what) = unknown.filter(|_| end <= start) {
+            self.opaque(at..start, what);
+        }
+        // A stored entry may hold what has marks of its own.
+        Ok(if method == 0 { at } else { end })
     }
 
     /// zlib at a place, if it is there.
     pub(super) fn zlib(
         &mut self,
         layer: Layer<'_>,
+        mark: usize,
         at: usize,
         found: &mut Vec<Match>,
     ) -> Result<usize, Exhausted> {
         match layer.text.get(at..).and_then(Inflate::zlib) {
-            Some(packed) => self.stream(layer, at, packed, "zlib", found),
+            Some(packed) => self.stream(layer, mark, at, packed, "zlib", found),
             None => Ok(at),
         }
     }
@@ -194,10 +195,11 @@ impl Run<'_> {
         self.give_up(bytes, "needs too much memory to unpack");
     }
 
-    /// Scans a stream. Returns its end, or its start where it was none.
+    /// Scans a stream that starts at `at` and is known by what stands at `mark`. Returns its end, or its start where it was none.
     fn stream(
         &mut self,
         layer: Layer<'_>,
+        mark: usize,
         at: usize,
         mut packed: impl Unpacker,
         name: &'static str,
@@ -223,7 +225,7 @@ impl Run<'_> {
         }
         match state {
             State::TooLarge => self.too_large(at..end),
-            State::Cut => self.goes_on(at),
+            State::Cut => self.goes_on(mark.min(at)),
             _ => {}
         }
         Ok(if state == State::Ended { end } else { at })

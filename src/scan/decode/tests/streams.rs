@@ -10,6 +10,27 @@ fn text() -> Vec<u8> {
     format!("{lines}value {} and more\n{lines}", token()).into_bytes()
 }
 
+#[test]
+fn gzip_with_every_flag() {
+    let packed = gzip(&text());
+    for flags in 0..32u8 {
+        let mut header = packed[..10].to_vec();
+        header[3] = flags;
+        for (flag, part) in [
+            (4, b"\x03\0abc".as_slice()),
+            (8, b"name\0"),
+            (16, b"note\0"),
+            (2, b"\0\0"),
+        ] {
+            if flags & flag != 0 {
+                header.extend(part);
+            }
+        }
+        header.extend(&packed[10..]);
+        assert!(finds(&header), "{flags}");
+    }
+}
+
 fn gzip(text: &[u8]) -> Vec<u8> {
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     packer.write_all(text).unwrap();
@@ -95,10 +116,12 @@ fn tar(name: &str, data: &[u8]) -> Vec<u8> {
     tar
 }
 
-/// Bytes that no packer makes smaller.
+/// Bytes that every packer makes a little smaller, so that none stores them as they are.
 fn noise(length: usize) -> Vec<u8> {
     let mut dice = Dice::new(3);
-    (0..length).map(|_| dice.roll().to_le_bytes()[5]).collect()
+    (0..length)
+        .map(|_| dice.roll().to_le_bytes()[5] | 0x80)
+        .collect()
 }
 
 #[test]
@@ -173,6 +196,19 @@ fn zip_entries_of_every_kind() {
         ("zstd", entry("a", 0, 93, &zstd(&text()), true)),
         ("xz", entry("a", 0, 95, &xz(&text()), true)),
         ("zip64", zip64),
+        (
+            "said to be stored",
+            entry("a", 0, 0, &deflate(&text()), true),
+        ),
+        (
+            "said to be encrypted",
+            entry("a", 1, 8, &deflate(&text()), true),
+        ),
+        (
+            "said to be unknown",
+            entry("a", 0x700, 77, &deflate(&text()), true),
+        ),
+        ("without a name", entry("", 0, 8, &deflate(&text()), true)),
         ("a name", entry(&token(), 0, 0, b"x", true)),
         (
             "behind a broken entry",
