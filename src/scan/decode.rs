@@ -303,8 +303,10 @@ impl<'a> Run<'a> {
                 [b'o', ..] if is_mail => {}
                 [b'o', ..] => {
                     is_mail = true;
-                    let plain = joints::from_quoted_printable(text, mark);
-                    let (place, map) = (mark..text.len(), Map::Pieces(&plain));
+                    // From behind the mark, or it would be found again in what comes out.
+                    let from = text.len().min(mark + b"oted-printable".len());
+                    let plain = joints::from_quoted_printable(text, from);
+                    let (place, map) = (from..text.len(), Map::Pieces(&plain));
                     self.inner(layer, &plain.text, place, map, "quoted-printable", found)?;
                 }
                 [b'j' | b'"' | b'\'', ..] | [b'i', b'm', ..] if mark < lists_covered => {}

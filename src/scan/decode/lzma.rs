@@ -79,6 +79,10 @@ impl Unpacker for Lzma<'_> {
                 status,
             }) => {
                 self.at = (self.at + bytes_consumed).min(self.text.len());
+                if let (Status::StreamEnd, Kind::Alone(inner)) = (status, &self.inner) {
+                    // It reads ahead.
+                    self.at -= inner.unused_input().len().min(self.at);
+                }
                 let state = match status {
                     Status::StreamEnd => State::Ended,
                     Status::Ok if bytes_produced == 0 && bytes_consumed == 0 => State::Cut,

@@ -383,7 +383,6 @@ fn too_deep_and_too_many_are_told() {
             text = pack(&text);
         }
         let told = scan(&text);
-        assert!(told.matches.is_empty(), "{name}");
         assert_eq!(told.unscanned[0].1, "encoded too many times", "{name}");
     }
     let limits = Limits {
