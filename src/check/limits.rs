@@ -56,6 +56,16 @@ static RULES: &[Rule] = &[
         "What the gate did not look into it does not call clean. Make the file smaller, leave it out, or let \
          a person push it; the bound is `budget:` of the policy.",
     ),
+    Rule {
+        id: "limit/opaque",
+        title: "a part that nobody can look into",
+        doc: "An encrypted entry of a zip archive, a 7z or rar archive, a method of compression that is not known here. No \
+              bound was reached and waiting does not help, so that it is told and not refused: binary files of this kind are \
+              ordinary in some repositories. Where they are not, `limit/opaque: deny`.",
+        default: Level::Warn,
+        default_human: Level::Warn,
+        fixed: false,
+    },
 ];
 
 impl Check for Limits {

@@ -9,7 +9,7 @@ use crate::budget::{Bounds, Budget, Exhausted};
 use crate::finding::Confidence;
 use crate::finding::{Evidence, Level};
 use crate::redact::FingerprintKey;
-use crate::scan::{Scanner, SecretRule, UNSCANNED, active};
+use crate::scan::{OPAQUE, Scanner, SecretRule, UNSCANNED, active};
 
 /// The check.
 pub(super) struct Secrets;
@@ -141,6 +141,14 @@ impl Check for Secrets {
             confidence: None,
             evidence: None,
             detail: Some(why.to_owned()),
+        }));
+        hits.extend(outcome.opaque.into_iter().map(|(bytes, what)| Hit {
+            rule: Cow::Borrowed(OPAQUE),
+            title: Cow::Borrowed("a part that nobody can look into"),
+            bytes,
+            confidence: None,
+            evidence: None,
+            detail: Some(what.to_owned()),
         }));
         Ok(())
     }

@@ -401,7 +401,7 @@ impl Pass<'_> {
                             .iter()
                             .any(|old| same(old, &version.bytes, hit, &bytes))
                 });
-                if was_there && hit.rule != "limit/unscanned" {
+                if was_there && !hit.rule.starts_with("limit/") {
                     let family = hit.rule.split('/').next().unwrap_or_default();
                     found.original = Some(hit.rule.clone());
                     found.rule = format!("{family}/already-present").into();

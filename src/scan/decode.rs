@@ -1,28 +1,41 @@
 //! Unpacks what is encoded inside a text, and scans every layer. Bounded in depth, bytes, streams and time; what a
 //! bound kept it from is told, never passed over.
 
-use std::io::Read;
+mod bzip2;
+mod derived;
+mod inflate;
+mod joints;
+mod letters;
+mod lzma;
+mod numbers;
+mod oddities;
+mod packed;
+#[cfg(test)]
+mod tests;
+mod wide;
+mod zstd;
+
 use std::ops::Range;
 
 use super::compile::Form;
-use super::confirm::{self, Window, Work};
-use super::escapes;
-use super::prefilter::{BLOCK, Visit, is_base64_letter};
-use super::rules::Pack;
-use super::{Limits, Match, settle};
+use super::confirm::{self, Confirmed, Window, Work};
+use super::marks::MARKS;
+use super::prefilter::{BLOCK, Visit};
+use super::rules::{Pack, Rank};
+use super::{Limits, Match, escapes, settle};
 use crate::budget::{Budget, Exhausted};
+use crate::finding::Confidence;
+pub(super) use derived::Derived;
+use joints::Between;
+pub(super) use letters::{from_base64, from_base64_padded};
 
-/// Shortest run of base64 or hex letters that is looked into.
-const RUN_MIN_BYTES: usize = 24;
 /// What noting a keyword costs, and what looking at one encoded part costs beside its bytes.
 const KEYWORD_COST: usize = 64;
 const PART_COST: usize = 512;
-/// Shortest line of letters that goes on in the next.
-const LINE_MIN_BYTES: usize = 16;
-/// Unpacked streams are scanned in pieces of this size, so that a bomb costs no memory.
-const PIECE_BYTES: usize = 1 << 20;
-/// What two pieces share: longer than any secret.
-const SHARED_BYTES: usize = 16 << 10;
+/// The walk for quotes and escapes goes over so much at a time, so that what it notes has a bound.
+const ODD_BYTES: usize = 1 << 20;
+/// How far from the call that joins it a list of strings is looked for, to both sides.
+const LIST_BYTES: usize = 1024;
 
 /// One text and everything inside it.
 pub(super) struct Run<'a> {
@@ -32,27 +45,76 @@ pub(super) struct Run<'a> {
     decoded_left: u64,
     streams_left: u64,
     work: Work,
+    /// Where, in the layer that is being scanned, a compressed stream starts that goes on beyond its end.
+    open: Option<usize>,
+    /// The same of the layer inside that was scanned last.
+    piece_open: Option<usize>,
     pub(super) unscanned: Vec<(Range<usize>, &'static str)>,
+    pub(super) opaque: Vec<(Range<usize>, &'static str)>,
+}
+
+/// A text, and how many it is inside of.
+#[derive(Clone, Copy)]
+struct Layer<'t> {
+    text: &'t [u8],
+    depth: u32,
 }
 
 /// How places in an unpacked layer relate to the layer that holds it.
 #[derive(Clone, Copy)]
-enum Map {
+enum Map<'m> {
     /// The packed part as a whole.
     Whole,
-    /// `count` bytes unpacked are `of` bytes packed.
-    Linear { count: usize, of: usize },
+    /// `count` bytes unpacked are `of` letters, of which so many were skipped.
+    Linear {
+        count: usize,
+        of: usize,
+        skip: usize,
+        letters: &'m Derived,
+    },
+    /// A text that was rewritten.
+    Pieces(&'m Derived),
+    /// A text put together from pieces. Only what goes over a seam counts, and only formats that are told by themselves.
+    Joined(&'m Derived),
+    /// The same by guess: the format must have a prefix of its own, or the value a proof.
+    Guessed(&'m Derived),
 }
 
-impl Map {
+impl Map<'_> {
     fn outer(self, packed: &Range<usize>, inner: &Range<usize>) -> Range<usize> {
+        let range = match self {
+            Map::Whole => return packed.clone(),
+            Map::Linear {
+                count,
+                of,
+                skip,
+                letters,
+            } => {
+                let start = inner.start / count * of + inner.start % count * of / count;
+                let end = (inner.end * of).div_ceil(count);
+                let end = (skip + end).min(letters.text.len());
+                letters.outer(&((skip + start).min(end)..end))
+            }
+            Map::Pieces(derived) | Map::Joined(derived) | Map::Guessed(derived) => {
+                derived.outer(inner)
+            }
+        };
+        let end = range.end.min(packed.end);
+        range.start.max(packed.start).min(end)..end
+    }
+
+    /// Whether a find in the inner text counts.
+    fn admits(self, hit: &Match) -> bool {
         match self {
-            Map::Whole => packed.clone(),
-            Map::Linear { count, of } => {
-                let start =
-                    packed.start + inner.start / count * of + inner.start % count * of / count;
-                let end = packed.start + (inner.end * of).div_ceil(count);
-                start..end.min(packed.end)
+            Map::Whole | Map::Linear { .. } | Map::Pieces(_) => true,
+            Map::Joined(derived) => {
+                hit.rule.form == Form::Pattern
+                    && hit.rule.rank > Rank::Generic
+                    && derived.is_joined(&hit.bytes)
+            }
+            Map::Guessed(derived) => {
+                (hit.rule.prefix.is_some() || hit.confidence == Confidence::Certain)
+                    && derived.is_joined(&hit.bytes)
             }
         }
     }
@@ -71,6 +133,8 @@ struct Notes<'p> {
     last: Vec<u32>,
     marks: Vec<usize>,
     dense: Vec<Range<usize>>,
+    /// Keywords of formats that are told by themselves.
+    anchors: Vec<usize>,
 }
 
 impl Visit for Notes<'_> {
@@ -95,6 +159,12 @@ impl Visit for Notes<'_> {
             let Some(window) = wanted.window(self.text, keyword.clone()) else {
                 continue;
             };
+            if wanted.form == Form::Pattern
+                && wanted.rank > Rank::Generic
+                && self.anchors.last() != Some(&start)
+            {
+                self.anchors.push(start);
+            }
             // Neighbours are asked about together; an assignment is read from its own name.
             let last = &mut self.last[usize::from(rule)];
             if *last > 0
@@ -133,7 +203,10 @@ impl<'a> Run<'a> {
             decoded_left: of(limits.decoded),
             streams_left: limits.streams,
             work: Work::new(of(limits.confirmed)),
+            open: None,
+            piece_open: None,
             unscanned: Vec::new(),
+            opaque: Vec::new(),
         }
     }
 
@@ -145,7 +218,7 @@ impl<'a> Run<'a> {
         found: &mut Vec<Match>,
     ) -> Result<(), Exhausted> {
         let before = found.len();
-        self.unsettled(text, depth, found)?;
+        self.unsettled(Layer { text, depth }, found)?;
         // Here the places are still apart: in the layer outside, a packed part is one place.
         if found.len() > before + 1 {
             let settled = settle(found.split_off(before));
@@ -154,12 +227,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn unsettled(
-        &mut self,
-        text: &[u8],
-        depth: u32,
-        found: &mut Vec<Match>,
-    ) -> Result<(), Exhausted> {
+    fn unsettled(&mut self, layer: Layer<'_>, found: &mut Vec<Match>) -> Result<(), Exhausted> {
+        let text = layer.text;
         let mut notes = Notes {
             pack: self.pack,
             budget: self.budget,
@@ -170,6 +239,7 @@ impl<'a> Run<'a> {
             last: Vec::new(),
             marks: Vec::new(),
             dense: Vec::new(),
+            anchors: Vec::new(),
         };
         self.pack.prefilter.walk(text, &mut notes);
         let Notes {
@@ -177,6 +247,7 @@ impl<'a> Run<'a> {
             marks,
             dense,
             over,
+            anchors,
             ..
         } = notes;
         if let Some(over) = over {
@@ -197,6 +268,7 @@ impl<'a> Run<'a> {
                 break;
             }
         }
+        self.anchored(layer, &anchors, &confirmed, found)?;
         found.extend(confirmed.into_iter().map(|hit| Match {
             rule: hit.rule,
             value: text[hit.value.clone()].to_vec(),
@@ -204,30 +276,55 @@ impl<'a> Run<'a> {
             confidence: hit.confidence,
             via: Vec::new(),
         }));
+        self.odd(layer, found)?;
+        self.numbers(layer, found)?;
+        if memchr::memchr(0, text).is_some() {
+            self.wide(layer, found)?;
+        }
+        self.dense(layer, &dense, found)?;
+        if inflate::is_zlib(text) {
+            self.zlib(layer, 0, 0, found)?;
+        }
+        self.all_marked(layer, &marks, found)
+    }
 
-        for (packed, plain) in escapes::unescaped(text) {
-            if !self.inner(&plain, packed, Map::Whole, "escapes", depth, found)? {
-                break;
+    /// What is packed behind the marks, in the order of their places.
+    fn all_marked(
+        &mut self,
+        layer: Layer<'_>,
+        marks: &[usize],
+        found: &mut Vec<Match>,
+    ) -> Result<(), Exhausted> {
+        let text = layer.text;
+        let (mut covered, mut lists_covered) = (0, 0);
+        let (mut has_runs, mut is_mail) = (false, false);
+        for &mark in marks {
+            match &text[mark..] {
+                [b'<', ..] if has_runs => {}
+                [b'<', ..] => {
+                    has_runs = true;
+                    let plain = joints::without_tags(text);
+                    let map = Map::Joined(&plain);
+                    self.inner(layer, &plain.text, 0..text.len(), map, "text runs", found)?;
+                }
+                [b'o', ..] if is_mail => {}
+                [b'o', ..] => {
+                    is_mail = true;
+                    // From behind the mark, or it would be found again in what comes out.
+                    let from = text.len().min(mark + b"oted-printable".len());
+                    let plain = joints::from_quoted_printable(text, from);
+                    let (place, map) = (from..text.len(), Map::Pieces(&plain));
+                    self.inner(layer, &plain.text, place, map, "quoted-printable", found)?;
+                }
+                [b'j' | b'"' | b'\'', ..] | [b'i', b'm', ..] if mark < lists_covered => {}
+                [b'j' | b'"' | b'\'', ..] | [b'i', b'm', ..] => {
+                    let start = lists_covered.max(mark.saturating_sub(LIST_BYTES));
+                    lists_covered = (mark + LIST_BYTES).min(text.len());
+                    self.lists(layer, start..lists_covered, found)?;
+                }
+                _ if mark >= covered => covered = self.marked(layer, mark, found)?,
+                _ => {}
             }
-        }
-        let zlib = is_zlib(text) && (depth > 0 || marks.is_empty());
-        let has_nul = memchr::memchr(0, text).is_some();
-        if dense.is_empty() && marks.is_empty() && !has_nul && !zlib {
-            return Ok(());
-        }
-        if has_nul {
-            self.wide(text, depth, found)?;
-        }
-        self.dense(text, &dense, depth, found)?;
-        let mut covered = 0;
-        for mark in marks {
-            if mark >= covered {
-                covered = self.stream(text, mark, depth, found)?;
-            }
-        }
-        if zlib {
-            let mut packed = flate2::bufread::ZlibDecoder::new(text);
-            self.unpack(&mut packed, 0..text.len(), "zlib", depth, found)?;
         }
         Ok(())
     }
@@ -239,19 +336,34 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Scans an unpacked layer and gives its findings the place of the packed one.
+    /// Notes what nobody can look into, with a key or a format that is not at hand: no bound was reached.
+    fn opaque(&mut self, bytes: Range<usize>, what: &'static str) {
+        if !self.opaque.iter().any(|(_, known)| *known == what) {
+            self.opaque.push((bytes, what));
+        }
+    }
+
+    /// A stream that starts at `at` is not at its end where the text is.
+    fn goes_on(&mut self, at: usize) {
+        self.open = Some(self.open.map_or(at, |open| open.min(at)));
+    }
+
+    /// Scans an unpacked layer and gives its findings the place of the packed one. `false`: a bound was reached, and told.
     fn inner(
         &mut self,
+        layer: Layer<'_>,
         inner: &[u8],
         packed: Range<usize>,
-        map: Map,
+        map: Map<'_>,
         name: &'static str,
-        depth: u32,
         found: &mut Vec<Match>,
     ) -> Result<bool, Exhausted> {
-        if depth + 1 > self.depth {
-            self.give_up(packed, "encoded too many times");
-            return Ok(false);
+        if layer.depth + 1 > self.depth {
+            if looks_readable(inner) {
+                self.give_up(packed, "encoded too many times");
+                return Ok(false);
+            }
+            return Ok(true);
         }
         let Some(left) = self.decoded_left.checked_sub(inner.len() as u64 + 1) else {
             self.give_up(packed, "unpacks to too much");
@@ -260,114 +372,105 @@ impl<'a> Run<'a> {
         self.decoded_left = left;
         self.work.pace(PART_COST + inner.len(), self.budget)?;
         let before = found.len();
-        let told = self.unscanned.len();
-        self.layer(inner, depth + 1, found)?;
+        let told = [self.unscanned.len(), self.opaque.len()];
+        let around = self.open.take();
+        self.layer(inner, layer.depth + 1, found)?;
+        self.piece_open = self.open.take();
+        self.open = around;
+        if self.piece_open.is_some() && packed.end >= layer.text.len() {
+            self.goes_on(packed.start);
+        }
+        if matches!(map, Map::Joined(_) | Map::Guessed(_)) {
+            let inside = found.split_off(before);
+            found.extend(inside.into_iter().filter(|hit| map.admits(hit)));
+        }
         for hit in &mut found[before..] {
             hit.bytes = map.outer(&packed, &hit.bytes);
             hit.via.insert(0, name);
         }
-        for (bytes, _) in &mut self.unscanned[told..] {
+        let parts = self.unscanned[told[0]..].iter_mut();
+        for (bytes, _) in parts.chain(&mut self.opaque[told[1]..]) {
             *bytes = map.outer(&packed, bytes);
         }
         Ok(true)
     }
 
-    /// UTF-16, both ways, with or without a byte order mark: every second byte is NUL.
-    fn wide(&mut self, text: &[u8], depth: u32, found: &mut Vec<Match>) -> Result<(), Exhausted> {
-        let mut at = 0;
-        while at + BLOCK <= text.len() {
-            let block = &text[at..at + BLOCK];
-            let even = block.iter().step_by(2).all(|byte| *byte != 0);
-            let odd = block.iter().skip(1).step_by(2).all(|byte| *byte != 0);
-            let no_even = block.iter().step_by(2).all(|byte| *byte == 0);
-            let no_odd = block.iter().skip(1).step_by(2).all(|byte| *byte == 0);
-            let letter = match (even && no_odd, odd && no_even) {
-                (true, _) => at,
-                (_, true) => at + 1,
-                _ => {
-                    at += BLOCK;
-                    self.work.pace(BLOCK, self.budget)?;
-                    continue;
+    /// Escapes, and strings that are put together.
+    fn odd(&mut self, layer: Layer<'_>, found: &mut Vec<Match>) -> Result<(), Exhausted> {
+        let text = layer.text;
+        let (mut escapes_to, mut joints_to) = (0, 0);
+        let mut places: Vec<usize> = Vec::new();
+        for start in (0..text.len()).step_by(ODD_BYTES) {
+            let end = (start + ODD_BYTES).min(text.len());
+            oddities::each(&text[start..end], |at| {
+                let at = start + at;
+                let is_joint = match text[at] {
+                    b'%' | b'&' => false,
+                    _ => joints::may_join(text, at),
+                };
+                if is_joint || (!is_quote(text[at]) && escapes::is_telling(text, at)) {
+                    places.push(at);
                 }
-            };
-            // A letter at `letter`, its NUL on one side: which side does not matter for the walk.
-            let other = if letter == at { at + 1 } else { at };
-            let pair = |letter: usize, other: usize| {
-                text.get(letter).is_some_and(|byte| *byte != 0)
-                    && text.get(other).is_some_and(|byte| *byte == 0)
-            };
-            let (mut first, mut nul) = (letter, other);
-            while first >= 2 && nul >= 2 && pair(first - 2, nul - 2) {
-                first -= 2;
-                nul -= 2;
+            });
+            self.work.pace(8 * places.len(), self.budget)?;
+            for at in places.drain(..) {
+                let is_joint = at >= joints_to
+                    && !matches!(text[at], b'%' | b'&')
+                    && joints::may_join(text, at);
+                if is_joint {
+                    let between = if joints::is_letters(text, at) {
+                        Between::Commas
+                    } else {
+                        Between::Operators
+                    };
+                    joints_to = at + 1;
+                    let (plain, next) = joints::joined(text, at, 0, between);
+                    self.work.pace(next.saturating_sub(at), self.budget)?;
+                    if let Some(plain) = plain {
+                        joints_to = next.max(at + 1);
+                        let (place, map) = (0..text.len(), Map::Joined(&plain));
+                        if !self.inner(layer, &plain.text, place, map, "pieces", found)? {
+                            return Ok(());
+                        }
+                    }
+                } else if at >= escapes_to && !is_quote(text[at]) && escapes::is_telling(text, at) {
+                    let (plain, next) = escapes::unescaped(text, at, escapes_to);
+                    escapes_to = next;
+                    let (place, map) = (0..text.len(), Map::Pieces(&plain));
+                    if !self.inner(layer, &plain.text, place, map, "escapes", found)? {
+                        return Ok(());
+                    }
+                }
             }
-            let mut past = letter;
-            let mut past_nul = other;
-            while pair(past, past_nul) {
-                past += 2;
-                past_nul += 2;
-            }
-            // The last letter may have lost its NUL at the end of the text.
-            if past < text.len() && past_nul >= text.len() && text[past] != 0 {
-                past += 2;
-            }
-            let letters: Vec<u8> = text[first..past.min(text.len())]
-                .iter()
-                .step_by(2)
-                .copied()
-                .collect();
-            let packed = first..past.min(text.len());
-            let map = Map::Linear { count: 1, of: 2 };
-            if !self.inner(&letters, packed, map, "utf-16", depth, found)? {
-                return Ok(());
-            }
-            at = past.max(at + BLOCK);
         }
         Ok(())
     }
 
-    /// Runs of base64 or hex letters, also when they are folded over lines.
-    fn dense(
+    /// Follows what stands behind a keyword over anything that may cut a secret into pieces.
+    fn anchored(
         &mut self,
-        text: &[u8],
-        dense: &[Range<usize>],
-        depth: u32,
+        layer: Layer<'_>,
+        anchors: &[usize],
+        confirmed: &[Confirmed],
         found: &mut Vec<Match>,
     ) -> Result<(), Exhausted> {
-        let mut covered = 0;
-        for block in dense {
-            if block.end <= covered {
+        let mut whole: Vec<&Range<usize>> = confirmed.iter().map(|hit| &hit.value).collect();
+        whole.sort_by_key(|value| value.start);
+        let (mut covered, mut known, mut known_to) = (0, 0, 0);
+        for &anchor in anchors {
+            while let Some(value) = whole.get(known).filter(|value| value.start <= anchor) {
+                known_to = known_to.max(value.end);
+                known += 1;
+            }
+            if anchor < covered.max(known_to) {
                 continue;
             }
-            let (packed, letters, folded) = run_of_letters(text, block.start, covered);
-            covered = packed.end;
-            self.work.pace(letters.len(), self.budget)?;
-            if letters.len() < RUN_MIN_BYTES {
-                continue;
-            }
-            let is_hex = letters.iter().all(u8::is_ascii_hexdigit);
-            // `0x…`, `key_…`: one letter that is no digit does not make all of it base64.
-            if !is_hex && !self.hex_stretches(text, packed.clone(), depth, found)? {
-                return Ok(());
-            }
-            let (steps, name) = if is_hex { (2, "hex") } else { (4, "base64") };
-            // What stands before the run may be letters too (a path, a word): every alignment is tried.
-            for skip in 0..steps {
-                let (inner, map) = if is_hex {
-                    (from_hex(&letters[skip..]), Map::Linear { count: 1, of: 2 })
-                } else {
-                    (
-                        from_base64(&letters[skip..]),
-                        Map::Linear { count: 3, of: 4 },
-                    )
-                };
-                let map = if folded { Map::Whole } else { map };
-                let from = if folded {
-                    packed.start
-                } else {
-                    packed.start + skip
-                };
-                if !self.inner(&inner, from..packed.end, map, name, depth, found)? {
+            let (plain, next) = joints::joined(layer.text, anchor, covered, Between::Anything);
+            covered = next.max(anchor + 1);
+            self.work.pace(covered - anchor, self.budget)?;
+            if let Some(plain) = plain {
+                let (place, map) = (0..layer.text.len(), Map::Guessed(&plain));
+                if !self.inner(layer, &plain.text, place, map, "pieces", found)? {
                     return Ok(());
                 }
             }
@@ -375,210 +478,46 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Stretches of hex digits inside a run of letters, each line for itself. `false`: a bound was reached.
-    fn hex_stretches(
+    /// Lists of strings near a call that joins them.
+    fn lists(
         &mut self,
-        text: &[u8],
-        run: Range<usize>,
-        depth: u32,
+        layer: Layer<'_>,
+        range: Range<usize>,
         found: &mut Vec<Match>,
-    ) -> Result<bool, Exhausted> {
-        let mut at = run.start;
-        // Looked at from the far end: what breaks a stretch there spares the rest of it.
-        while at + RUN_MIN_BYTES <= run.end {
-            let last = at + RUN_MIN_BYTES - 1;
-            let broken = (at..=last).rev().find(|&at| !text[at].is_ascii_hexdigit());
-            if let Some(broken) = broken {
-                at = broken + 1;
+    ) -> Result<(), Exhausted> {
+        let mut covered = range.start;
+        let mut places = Vec::new();
+        oddities::each(&layer.text[range.clone()], |at| {
+            if joints::may_join_list(layer.text, range.start + at) {
+                places.push(range.start + at);
+            }
+        });
+        self.work.pace(PART_COST + range.len(), self.budget)?;
+        for at in places {
+            if at < covered {
                 continue;
             }
-            let mut end = last + 1;
-            while end < run.end && text[end].is_ascii_hexdigit() {
-                end += 1;
-            }
-            for skip in 0..2 {
-                let inner = from_hex(&text[at + skip..end]);
-                let map = Map::Linear { count: 1, of: 2 };
-                if !self.inner(&inner, at + skip..end, map, "hex", depth, found)? {
-                    return Ok(false);
+            let (plain, next) = joints::joined(layer.text, at, 0, Between::Commas);
+            covered = next.max(at + 1);
+            if let Some(plain) = plain {
+                let (place, map) = (0..layer.text.len(), Map::Joined(&plain));
+                if !self.inner(layer, &plain.text, place, map, "pieces", found)? {
+                    return Ok(());
                 }
             }
-            at = end + 1;
         }
-        Ok(true)
-    }
-
-    /// A gzip member or a zip entry. Returns the end of what was read.
-    fn stream(
-        &mut self,
-        text: &[u8],
-        at: usize,
-        depth: u32,
-        found: &mut Vec<Match>,
-    ) -> Result<usize, Exhausted> {
-        let rest = &text[at..];
-        if self.streams_left == 0 {
-            self.give_up(at..text.len(), "too many compressed parts");
-            return Ok(text.len());
-        }
-        self.streams_left -= 1;
-        // A decompressor is made even for a mark that starts nothing.
-        self.work.pace(8 * PART_COST, self.budget)?;
-        if rest.starts_with(b"PK") {
-            let word = |from: usize| {
-                rest.get(from..from + 2)
-                    .map(|two| usize::from(u16::from_le_bytes([two[0], two[1]])))
-            };
-            let (Some(flags), Some(method), Some(name), Some(extra)) =
-                (word(6), word(8), word(26), word(28))
-            else {
-                return Ok(at);
-            };
-            // Stored entries are in the text as they are; encrypted ones nobody can look into.
-            let Some(data) = rest
-                .get(30 + name + extra..)
-                .filter(|_| method == 8 && flags & 1 == 0)
-            else {
-                return Ok(at);
-            };
-            let mut packed = flate2::bufread::DeflateDecoder::new(data);
-            let end = self.unpack(&mut packed, at..text.len(), "zip", depth, found)?;
-            let read = usize::try_from(packed.total_in()).unwrap_or(0);
-            return Ok(if end {
-                at + 30 + name + extra + read
-            } else {
-                at
-            });
-        }
-        let mut packed = flate2::bufread::GzDecoder::new(rest);
-        self.unpack(&mut packed, at..text.len(), "gzip", depth, found)?;
-        Ok(at + rest.len() - packed.into_inner().len())
-    }
-
-    /// Scans what a decompressor gives, piece by piece. `true`: to its end.
-    fn unpack(
-        &mut self,
-        packed: &mut impl Read,
-        bytes: Range<usize>,
-        name: &'static str,
-        depth: u32,
-        found: &mut Vec<Match>,
-    ) -> Result<bool, Exhausted> {
-        let mut piece = Vec::new();
-        loop {
-            let room = (PIECE_BYTES - piece.len()) as u64;
-            let before = piece.len();
-            // A stream that breaks off has given all it had; its rest is no stream.
-            let whole = packed.by_ref().take(room).read_to_end(&mut piece).is_ok();
-            if piece.len() == before {
-                return Ok(whole);
-            }
-            if !self.inner(&piece, bytes.clone(), Map::Whole, name, depth, found)? {
-                return Ok(false);
-            }
-            if piece.len() < PIECE_BYTES || !whole {
-                return Ok(whole);
-            }
-            piece.drain(..piece.len() - SHARED_BYTES);
-        }
+        Ok(())
     }
 }
 
-fn is_zlib(text: &[u8]) -> bool {
-    matches!(text, [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..])
+fn is_quote(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\'')
 }
 
-/// The letters around `at`, going on over line ends where the lines are long. The place, the letters, folded or not.
-fn run_of_letters(text: &[u8], at: usize, from: usize) -> (Range<usize>, Vec<u8>, bool) {
-    let mut start = at;
-    loop {
-        while start > from && is_base64_letter(text[start - 1]) {
-            start -= 1;
-        }
-        // Short lines need not show in the walk: the armour may have begun before this one.
-        let blank = |byte: &&u8| matches!(**byte, b'\r' | b'\n' | b' ' | b'\t');
-        let before = &text[from.max(start.saturating_sub(32))..start];
-        let blanks = before.iter().rev().take_while(blank).count();
-        let last = &text[from..start - blanks];
-        let is_long = last.len() >= LINE_MIN_BYTES
-            && last[last.len() - LINE_MIN_BYTES..]
-                .iter()
-                .all(|byte| is_base64_letter(*byte));
-        if !is_long || !before[before.len() - blanks..].contains(&b'\n') {
-            break;
-        }
-        start -= blanks;
-    }
-    let mut letters = Vec::new();
-    let mut folded = false;
-    let mut end = start;
-    loop {
-        let line = end;
-        while end < text.len() && is_base64_letter(text[end]) {
-            end += 1;
-        }
-        letters.extend_from_slice(&text[line..end]);
-        // A next line of the same armour: this one was long, and the next starts with letters after blanks.
-        if end - line < LINE_MIN_BYTES {
-            break;
-        }
-        let mut next = end;
-        while next < text.len()
-            && next - end < 32
-            && matches!(text[next], b'\r' | b'\n' | b' ' | b'\t')
-        {
-            next += 1;
-        }
-        let breaks = text[end..next].contains(&b'\n');
-        if !breaks || next >= text.len() || !is_base64_letter(text[next]) {
-            break;
-        }
-        folded = true;
-        end = next;
-    }
-    (start..end, letters, folded)
-}
-
-/// Base64 and base64url, letters alone. A lone letter at the end gives nothing.
-pub(super) fn from_base64(letters: &[u8]) -> Vec<u8> {
-    let six = |byte: &u8| -> u32 {
-        match byte {
-            b'A'..=b'Z' => u32::from(byte - b'A'),
-            b'a'..=b'z' => u32::from(byte - b'a') + 26,
-            b'0'..=b'9' => u32::from(byte - b'0') + 52,
-            b'+' | b'-' => 62,
-            _ => 63,
-        }
-    };
-    let mut out = Vec::with_capacity(letters.len() / 4 * 3 + 3);
-    for four in letters.chunks(4) {
-        let bits =
-            four.iter().fold(0, |bits, byte| bits << 6 | six(byte)) << (6 * (4 - four.len()));
-        let bytes = bits.to_be_bytes();
-        out.extend_from_slice(&bytes[1..four.len().max(1)]);
-    }
-    out
-}
-
-fn from_hex(letters: &[u8]) -> Vec<u8> {
-    let four = |byte: u8| {
-        (byte as char)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
-    letters
-        .chunks_exact(2)
-        .filter_map(|two| Some(four(two[0])? << 4 | four(two[1])?))
-        .collect()
-}
-
-/// Base64 with its padding. `None`: the padding is not right.
-pub(super) fn from_base64_padded(text: &[u8]) -> Option<Vec<u8>> {
-    let letters = text
-        .iter()
-        .position(|byte| *byte == b'=')
-        .unwrap_or(text.len());
-    let padding = &text[letters..];
-    (text.len().is_multiple_of(4) && padding.len() <= 2 && padding.iter().all(|byte| *byte == b'='))
-        .then(|| from_base64(&text[..letters]))
+/// Whether something was decoded here, and not just letters taken for code: text, or what is packed once more.
+fn looks_readable(inner: &[u8]) -> bool {
+    let head = &inner[..inner.len().min(64)];
+    let readable = |byte: &&u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    let count = head.iter().filter(readable).count();
+    count * 16 >= head.len() * 15 || MARKS.iter().any(|mark| inner.starts_with(mark))
 }

@@ -5,7 +5,7 @@
 
 pub mod compile;
 pub mod grams;
-pub mod marks;
+mod marks;
 pub mod prefilter;
 pub mod rules;
 
@@ -33,6 +33,9 @@ pub use validators::Validator;
 
 /// The rule for content that a bound kept the scanner from.
 pub const UNSCANNED: &str = "limit/unscanned";
+
+/// The rule for content that no bound kept the scanner from: it is encrypted, or of a format that is not known here.
+pub const OPAQUE: &str = "limit/opaque";
 
 /// How much one text may cost beyond reading it once.
 #[derive(Debug, Clone)]
@@ -93,6 +96,8 @@ pub struct Outcome {
     pub matches: Vec<Match>,
     /// Parts that a bound kept the scanner from, with the reason.
     pub unscanned: Vec<(Range<usize>, &'static str)>,
+    /// Parts that nobody can look into here, however large the bounds: encrypted, or of a format that is not known.
+    pub opaque: Vec<(Range<usize>, &'static str)>,
 }
 
 /// Looks for the secrets of one pack.
@@ -134,6 +139,7 @@ impl<'a> Scanner<'a> {
         Ok(Outcome {
             matches: found,
             unscanned,
+            opaque: run.opaque,
         })
     }
 }

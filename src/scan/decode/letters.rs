@@ -1,0 +1,315 @@
+//! Runs of base64, hex and base32 letters, also when they are folded over lines, in comments, in quotes or put together
+//! from strings.
+
+use std::ops::Range;
+
+use super::derived::Derived;
+use super::{Layer, Map, Run};
+use crate::budget::Exhausted;
+use crate::scan::Match;
+use crate::scan::prefilter::is_base64_letter;
+
+/// Shortest run of base64 or hex letters that is looked into.
+const RUN_MIN_BYTES: usize = 24;
+/// Shortest run of base32 letters: 16 bytes would be a word in upper case.
+const BASE32_MIN_BYTES: usize = 32;
+/// Shortest line of letters that goes on in the next.
+const LINE_MIN_BYTES: usize = 16;
+/// Longest part between two lines of letters: blanks, quotes, an operator, a comment mark.
+const FOLD_MAX_BYTES: usize = 48;
+
+impl Run<'_> {
+    /// All runs that the walk over the text noted by some of their blocks.
+    pub(super) fn dense(
+        &mut self,
+        layer: Layer<'_>,
+        dense: &[Range<usize>],
+        found: &mut Vec<Match>,
+    ) -> Result<(), Exhausted> {
+        let mut covered = 0;
+        for block in dense {
+            if block.end <= covered {
+                continue;
+            }
+            let run = Letters::around(layer.text, block.start, covered);
+            covered = run.range.end;
+            self.work.pace(run.letters.text.len(), self.budget)?;
+            if run.letters.text.len() >= RUN_MIN_BYTES && !self.run(layer, &run, found)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// `false`: a bound was reached.
+    fn run(
+        &mut self,
+        layer: Layer<'_>,
+        run: &Letters,
+        found: &mut Vec<Match>,
+    ) -> Result<bool, Exhausted> {
+        let letters = &run.letters.text;
+        let is_hex = letters.iter().all(u8::is_ascii_hexdigit);
+        // `0x…`, `key_…`: one letter that is no digit does not make all of it base64.
+        if !is_hex && !self.hex_stretches(layer, run.range.clone(), found)? {
+            return Ok(false);
+        }
+        if letters.len() >= BASE32_MIN_BYTES
+            && let Some(inner) = from_base32(letters)
+        {
+            let place = run.range.clone();
+            if !self.inner(layer, &inner, place, Map::Whole, "base32", found)? {
+                return Ok(false);
+            }
+        }
+        let (steps, name) = if is_hex { (2, "hex") } else { (4, "base64") };
+        // What stands before the run may be letters too (a path, a word): every alignment is tried.
+        for skip in 0..steps {
+            let (inner, count, of) = if is_hex {
+                (from_hex(&letters[skip..]), 1, 2)
+            } else {
+                (from_base64(&letters[skip..]), 3, 4)
+            };
+            let map = Map::Linear {
+                count,
+                of,
+                skip,
+                letters: &run.letters,
+            };
+            if !self.inner(layer, &inner, run.range.clone(), map, name, found)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Stretches of hex digits inside a run of letters, each line for itself. `false`: a bound was reached.
+    fn hex_stretches(
+        &mut self,
+        layer: Layer<'_>,
+        run: Range<usize>,
+        found: &mut Vec<Match>,
+    ) -> Result<bool, Exhausted> {
+        let text = layer.text;
+        let mut at = run.start;
+        // Looked at from the far end: what breaks a stretch there spares the rest of it.
+        while at + RUN_MIN_BYTES <= run.end {
+            let last = at + RUN_MIN_BYTES - 1;
+            let broken = (at..=last).rev().find(|&at| !text[at].is_ascii_hexdigit());
+            if let Some(broken) = broken {
+                at = broken + 1;
+                continue;
+            }
+            let mut end = last + 1;
+            while end < run.end && text[end].is_ascii_hexdigit() {
+                end += 1;
+            }
+            let mut letters = Derived::default();
+            letters.copy(text, at..end);
+            for skip in 0..2 {
+                let inner = from_hex(&text[at + skip..end]);
+                let map = Map::Linear {
+                    count: 1,
+                    of: 2,
+                    skip,
+                    letters: &letters,
+                };
+                if !self.inner(layer, &inner, at..end, map, "hex", found)? {
+                    return Ok(false);
+                }
+            }
+            at = end + 1;
+        }
+        Ok(true)
+    }
+}
+
+/// Letters of one run, without what stands between its lines.
+struct Letters {
+    range: Range<usize>,
+    letters: Derived,
+}
+
+impl Letters {
+    /// The letters around `at`, from `from` on.
+    fn around(text: &[u8], at: usize, from: usize) -> Letters {
+        let mut start = at;
+        loop {
+            while start > from && is_base64_letter(text[start - 1]) {
+                start -= 1;
+            }
+            // Short lines need not show in the walk: the armour may have begun before this one.
+            match fold_before(text, start, from) {
+                Some(end) => start = end,
+                None => break,
+            }
+        }
+        let mut letters = Derived::default();
+        let mut end = start;
+        let mut is_hex = true;
+        loop {
+            let line = end;
+            while end < text.len() && is_base64_letter(text[end]) {
+                end += 1;
+            }
+            letters.copy(text, line..end);
+            // JSON writes a slash like this.
+            if text[end..].starts_with(b"\\/") && end > line {
+                letters.put(b"/", end..end + 2);
+                end += 2;
+                is_hex = false;
+                continue;
+            }
+            if end - line < LINE_MIN_BYTES {
+                break;
+            }
+            is_hex &= text[line..end].iter().all(u8::is_ascii_hexdigit);
+            let Some(next) = fold(text, end) else { break };
+            // A digest in hex, and a word in the next line.
+            if is_hex && !text[next..].iter().take(4).all(u8::is_ascii_hexdigit) {
+                break;
+            }
+            end = next;
+        }
+        Letters {
+            range: start..end,
+            letters,
+        }
+    }
+}
+
+/// Where the line of letters that ends at `end` goes on.
+fn fold(text: &[u8], end: usize) -> Option<usize> {
+    let rest = &text[end..text.len().min(end + FOLD_MAX_BYTES)];
+    let mut at = 0;
+    let mut breaks = 0;
+    let mut is_plain = true;
+    loop {
+        let blank_follows = || matches!(rest.get(at + 1), Some(b' ' | b'\t' | b'\r' | b'\n'));
+        match rest[at..] {
+            [b'\\', b'r', b'\\', b'n', ..] => {
+                at += 4;
+                breaks += 1;
+            }
+            [b'\\', b'n', ..] => {
+                at += 2;
+                breaks += 1;
+            }
+            [b' ' | b'\t' | b'\r', ..] => at += 1,
+            [b'\n', ..] => {
+                at += 1;
+                breaks += 1;
+            }
+            [b'/', b'/', b' ' | b'\t', ..] | [b'-', b'-', b' ' | b'\t', ..] if breaks > 0 => {
+                at += 2;
+                is_plain = false;
+            }
+            [b'+', ..] if blank_follows() || rest.get(at + 1) == Some(&b'"') => {
+                at += 1;
+                is_plain = false;
+            }
+            [
+                b'"' | b'\'' | b'`' | b',' | b'.' | b'&' | b'|' | b'\\' | b'#' | b'*' | b';' | b'>',
+                ..,
+            ]
+            | [b'<' | b'(' | b')' | b'~' | b'$' | b'@', ..] => {
+                at += 1;
+                is_plain = false;
+            }
+            [letter, ..] if is_base64_letter(letter) => break,
+            _ => return None,
+        }
+    }
+    let next = end + at;
+    if breaks == 0 || breaks > 2 {
+        return None;
+    }
+    // In quotes and comments the next word may be another: a key of JSON, prose.
+    let more = text[next..].iter().take(LINE_MIN_BYTES);
+    let count = more.take_while(|byte| is_base64_letter(**byte)).count();
+    let is_last = matches!(
+        text.get(next + count),
+        None | Some(b'=' | b'"' | b'\'' | b'`' | b'\r' | b'\n' | b'\\')
+    ) && !text[next + count..].starts_with(b"\":");
+    (is_plain || count == LINE_MIN_BYTES || is_last).then_some(next)
+}
+
+/// The end of a line of letters that goes on at `start`.
+fn fold_before(text: &[u8], start: usize, from: usize) -> Option<usize> {
+    let back = &text[from.max(start.saturating_sub(FOLD_MAX_BYTES))..start];
+    memchr::memrchr2(b'\n', b'\\', back)?;
+    let first = start - back.len();
+    (first + 1..start).rev().find(|&end| {
+        is_base64_letter(text[end - 1])
+            && !is_base64_letter(text[end])
+            && end - from >= LINE_MIN_BYTES
+            && text[end - LINE_MIN_BYTES..end]
+                .iter()
+                .all(|byte| is_base64_letter(*byte))
+            && fold(text, end) == Some(start)
+    })
+}
+
+/// Base64 and base64url, letters alone. A lone letter at the end gives nothing.
+pub(in crate::scan) fn from_base64(letters: &[u8]) -> Vec<u8> {
+    let six = |byte: &u8| -> u32 {
+        match byte {
+            b'A'..=b'Z' => u32::from(byte - b'A'),
+            b'a'..=b'z' => u32::from(byte - b'a') + 26,
+            b'0'..=b'9' => u32::from(byte - b'0') + 52,
+            b'+' | b'-' => 62,
+            _ => 63,
+        }
+    };
+    let mut out = Vec::with_capacity(letters.len() / 4 * 3 + 3);
+    for four in letters.chunks(4) {
+        let bits =
+            four.iter().fold(0, |bits, byte| bits << 6 | six(byte)) << (6 * (4 - four.len()));
+        let bytes = bits.to_be_bytes();
+        out.extend_from_slice(&bytes[1..four.len().max(1)]);
+    }
+    out
+}
+
+/// Base64 with its padding. `None`: the padding is not right.
+pub(in crate::scan) fn from_base64_padded(text: &[u8]) -> Option<Vec<u8>> {
+    let letters = text
+        .iter()
+        .position(|byte| *byte == b'=')
+        .unwrap_or(text.len());
+    let padding = &text[letters..];
+    (text.len().is_multiple_of(4) && padding.len() <= 2 && padding.iter().all(|byte| *byte == b'='))
+        .then(|| from_base64(&text[..letters]))
+}
+
+fn from_hex(letters: &[u8]) -> Vec<u8> {
+    let four = |byte: u8| {
+        (byte as char)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    letters
+        .chunks_exact(2)
+        .filter_map(|two| Some(four(two[0])? << 4 | four(two[1])?))
+        .collect()
+}
+
+/// `None`: a letter is not one of base32.
+fn from_base32(letters: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(letters.len() / 8 * 5 + 5);
+    let (mut bits, mut count) = (0u32, 0);
+    for letter in letters {
+        let five = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'2'..=b'7' => letter - b'2' + 26,
+            _ => return None,
+        };
+        bits = bits << 5 | u32::from(five);
+        count += 5;
+        if count >= 8 {
+            count -= 8;
+            out.push((bits >> count & 0xff) as u8);
+        }
+    }
+    Some(out)
+}

@@ -1,0 +1,170 @@
+//! Bytes written as numbers: `[103, 104, 112]`, `0x67, 0x68`, `67:68:70`.
+
+use std::ops::Range;
+
+use super::derived::Derived;
+use super::{Layer, Map, Run};
+use crate::budget::Exhausted;
+use crate::scan::Match;
+
+/// Fewest numbers that are looked into.
+const COUNT_MIN: usize = 16;
+/// So many numbers, three bytes each with what parts them, cover at least one probe.
+const STRIDE_BYTES: usize = COUNT_MIN * 3 - PROBE_BYTES + 1;
+const PROBE_BYTES: usize = 12;
+/// Numbers that have one place together.
+const PLACE_NUMBERS: usize = 16;
+
+impl Run<'_> {
+    /// Looks at one place in every few: a list that is long enough to matter is met.
+    pub(super) fn numbers(
+        &mut self,
+        layer: Layer<'_>,
+        found: &mut Vec<Match>,
+    ) -> Result<(), Exhausted> {
+        let mut at = 0;
+        let mut covered = 0;
+        while let Some(probe) = layer.text.get(at..at + PROBE_BYTES) {
+            if at < covered || !is_list(probe) {
+                at += STRIDE_BYTES;
+                continue;
+            }
+            let text = layer.text;
+            let mut start = at;
+            while start > covered && is_part(text[start - 1]) {
+                start -= 1;
+            }
+            let mut end = at;
+            while end < text.len() && is_part(text[end]) {
+                end += 1;
+            }
+            covered = end;
+            self.work.pace(8 * (end - start), self.budget)?;
+            while start < end {
+                let (list, next) = Numbers::read(text, start..end);
+                if list.count >= COUNT_MIN {
+                    let map = Map::Pieces(&list.bytes);
+                    let place = start..next;
+                    if !self.inner(layer, &list.bytes.text, place, map, "numbers", found)? {
+                        return Ok(());
+                    }
+                }
+                start = next.max(start + 1);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Digits and what parts numbers, some of both.
+fn is_list(probe: &[u8]) -> bool {
+    let (mut digits, mut between) = (0, 0);
+    for byte in probe {
+        if byte.is_ascii_hexdigit() {
+            digits += 1;
+        } else if is_part(*byte) {
+            between += 1;
+        } else {
+            return false;
+        }
+    }
+    digits >= 3 && between >= 2
+}
+
+fn is_part(byte: u8) -> bool {
+    byte.is_ascii_hexdigit()
+        || matches!(
+            byte,
+            b' ' | b'\t' | b'\n' | b'\r' | b',' | b':' | b'-' | b'x' | b'X' | b';' | b'\\'
+        )
+}
+
+/// How the numbers of one list are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Decimal,
+    Prefixed,
+    Pairs,
+}
+
+struct Numbers {
+    bytes: Derived,
+    count: usize,
+}
+
+impl Numbers {
+    /// The first list in a range, and where to look for the next.
+    fn read(text: &[u8], range: Range<usize>) -> (Numbers, usize) {
+        let mut list = Numbers {
+            bytes: Derived::default(),
+            count: 0,
+        };
+        let mut form = None;
+        let mut at = range.start;
+        let mut chunk: (Vec<u8>, usize, usize) = (Vec::new(), range.start, range.start);
+        while at < range.end {
+            if !text[at].is_ascii_hexdigit() {
+                at += 1;
+                continue;
+            }
+            let token = &text[at..range.end.min(at + 5)];
+            let length = token
+                .iter()
+                .take_while(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'x' | b'X'))
+                .count();
+            let token = &token[..length];
+            let own = match token {
+                [b'0', b'x' | b'X', ..] => Form::Prefixed,
+                _ => form.unwrap_or_else(|| form_of(text, at, range.end)),
+            };
+            let value = match own {
+                Form::Prefixed => token.get(2..).filter(|_| length > 2 && length < 5),
+                Form::Pairs => Some(token).filter(|_| length == 2),
+                Form::Decimal => Some(token).filter(|_| length < 4),
+            };
+            let base = if own == Form::Decimal { 10 } else { 16 };
+            let value = value
+                .and_then(|digits| std::str::from_utf8(digits).ok())
+                .and_then(|digits| u8::from_str_radix(digits, base).ok());
+            let Some(value) = value.filter(|_| form.is_none_or(|form| form == own)) else {
+                // Not of this list: it may begin the next, unless it began this one.
+                if list.count == 0 {
+                    at += length.max(1);
+                }
+                break;
+            };
+            form = Some(own);
+            if chunk.0.is_empty() {
+                chunk.1 = at;
+            }
+            at += length;
+            chunk.0.push(value);
+            chunk.2 = at;
+            list.count += 1;
+            if chunk.0.len() == PLACE_NUMBERS {
+                list.bytes.put(&chunk.0, chunk.1..chunk.2);
+                chunk.0.clear();
+            }
+        }
+        if !chunk.0.is_empty() {
+            list.bytes.put(&chunk.0, chunk.1..chunk.2);
+        }
+        (list, at)
+    }
+}
+
+/// Pairs of hex digits, when colons or dashes part them or a letter is among the first; decimals otherwise.
+fn form_of(text: &[u8], at: usize, end: usize) -> Form {
+    let head = &text[at..end.min(at + 3 * COUNT_MIN)];
+    let is_pairs = head.chunks(3).all(|three| {
+        three.iter().take(2).all(u8::is_ascii_hexdigit)
+            && three.get(2).is_none_or(|byte| !byte.is_ascii_hexdigit())
+    });
+    let has_letters = head.iter().any(u8::is_ascii_alphabetic);
+    let is_parted = matches!(head.get(2), Some(b':' | b'-' | b' '));
+    if is_pairs && (has_letters || is_parted) {
+        Form::Pairs
+    } else {
+        Form::Decimal
+    }
+}
