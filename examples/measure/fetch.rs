@@ -146,7 +146,7 @@ fn crates(into: &Path) -> Result<(), String> {
     if into.is_dir() {
         return Ok(());
     }
-    let package = folder(&into.with_extension("package"))?;
+    let package = into.with_extension("package");
     let wanted: String = CRATES
         .iter()
         .map(|name| format!("{name} = \"*\"\n"))
@@ -179,7 +179,8 @@ fn wheel(wanted: &str, into: &Path) -> bool {
         return true;
     }
     let got = (|| {
-        let download = folder(&into.with_extension("download"))?;
+        let download = into.with_extension("download");
+        folder(&download)?;
         let mut pip = Command::new("pip");
         pip.args([
             "download",
@@ -199,7 +200,7 @@ fn wheel(wanted: &str, into: &Path) -> bool {
                 .arg(folder(into)?);
             run(&mut unzip)?;
         }
-        std::fs::remove_dir_all(download).map_err(|error| error.to_string())
+        std::fs::remove_dir_all(&download).map_err(|error| error.to_string())
     })();
     told(wanted, got)
 }
@@ -211,7 +212,8 @@ fn npm(into: &Path) -> Result<(), String> {
             continue;
         }
         let got = (|| {
-            let download = folder(&into.with_extension("download"))?;
+            let download = into.with_extension("download");
+            folder(&download)?;
             let mut npm = Command::new("npm");
             npm.args(["pack", "--silent", "--ignore-scripts", "--pack-destination"])
                 .arg(&download)
@@ -222,7 +224,7 @@ fn npm(into: &Path) -> Result<(), String> {
                 tar.arg("-xzf").arg(&file).arg("-C").arg(folder(&into)?);
                 run(&mut tar)?;
             }
-            std::fs::remove_dir_all(download).map_err(|error| error.to_string())
+            std::fs::remove_dir_all(&download).map_err(|error| error.to_string())
         })();
         told(name, got);
     }

@@ -2,7 +2,7 @@
 //! `git cat-file --batch`.
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufReader, Read as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use data_encoding::{BASE64, HEXLOWER};
 use rayon::prelude::*;
 use ringfence::finding::Confidence;
-use ringfence::scan::{BUILTIN, Dice, SecretRule};
+use ringfence::scan::{BUILTIN, Dice, SecretRule, make_sample};
 
 use crate::syntax::{SYNTAXES, Shape, shape};
 use crate::tally::{self, word};
@@ -198,7 +198,7 @@ fn in_place_of_values(reference: &str) -> Texts {
             let text = match syntax.name {
                 "Python" => Some(format!("{name} = {value}\n")),
                 "TypeScript" => Some(format!("const {name} = {value};\n")),
-                _ => syntax.assign(name, &value),
+                _ => syntax.assign(&name, &value),
             };
             texts.extend(text.map(|text| (format!("{} in {}", rule.id, syntax.name), text)));
         }
@@ -207,14 +207,17 @@ fn in_place_of_values(reference: &str) -> Texts {
 }
 
 /// The names in examples of the form `NAME=value`, each once.
-fn named_examples() -> Vec<(&'static SecretRule, &'static str)> {
-    let mut named: Vec<(&'static SecretRule, &'static str)> = Vec::new();
+fn named_examples() -> Vec<(&'static SecretRule, String)> {
+    let mut named: Vec<(&'static SecretRule, String)> = Vec::new();
     for rule in BUILTIN.rules {
         for format in rule.examples {
-            if let Shape::Named(name, _) = shape(format)
-                && named.iter().all(|(_, known)| *known != name)
+            let Ok(sample) = make_sample(format, &mut Dice::new(1)) else {
+                continue;
+            };
+            if let Shape::Named(name, _) = shape(&sample)
+                && named.iter().all(|(_, known)| known != name)
             {
-                named.push((rule, name));
+                named.push((rule, name.to_owned()));
             }
         }
     }

@@ -89,6 +89,28 @@ pub fn keywords_and_text() -> Vec<Vec<u8>> {
     inputs
 }
 
+/// Inputs of the target `rules`: files of the two forms, and patterns with a keyword on the next line.
+pub fn rule_files() -> Vec<Vec<u8>> {
+    let mut inputs: Vec<Vec<u8>> = BUILTIN
+        .rules
+        .iter()
+        .map(|rule| {
+            let keyword = rule.keywords.first().copied().unwrap_or("word");
+            format!("{}\n{keyword}", rule.pattern).into_bytes()
+        })
+        .collect();
+    let head =
+        "provider: Some\nreferences: [https://some.example/]\nrevoke: 'Delete it.'\nrules:\n";
+    let tail = "    confidence: likely\n    examples: ['{hex:32}']\n    negative: ['none']\n";
+    for middle in [
+        "  - id: secret/some-key\n    title: 'Some key'\n    pattern: 'some_[0-9a-f]{32}'\n    keywords: [\"some_\"]\n    public_prefix: 'some_'\n    guard: none\n    rank: vendor\n    edges: false\n    validator: random\n    ignore: ['*00']\n",
+        "  - id: secret/some-key\n    title: 'Some key'\n    names: [\"some name\", \"n8n*\"]\n    value: '[0-9A-Za-z_-]{43}'\n    telling: false\n    controls: [CWE-798]\n    references: [https://other.example/]\n    revoke: \"Other.\"\n",
+    ] {
+        inputs.push(format!("{head}{middle}{tail}").into_bytes());
+    }
+    inputs
+}
+
 fn gzip(text: &[u8]) -> Vec<u8> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::default());
     packer.write_all(text).expect("memory can be written");
