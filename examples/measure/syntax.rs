@@ -25,14 +25,18 @@ pub(crate) enum Shape<'a> {
     Block(&'a str),
 }
 
+const NAME_MAX_BYTES: usize = 48;
+
 /// What kind of example this is.
 pub(crate) fn shape(sample: &str) -> Shape<'_> {
     if sample.contains('\n') {
         return Shape::Block(sample);
     }
     if let Some((name, value)) = sample.split_once(['=', ':']) {
+        // Tokens may have an equals sign of their own; no name is that long.
         let is_name = |text: &str| {
-            text.starts_with(|first: char| first.is_ascii_alphabetic())
+            text.len() <= NAME_MAX_BYTES
+                && text.starts_with(|first: char| first.is_ascii_alphabetic())
                 && text
                     .chars()
                     .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-'))
@@ -423,6 +427,8 @@ mod tests {
         assert_eq!(shape("\"key\": \"abc\""), Shape::Line("\"key\": \"abc\""));
         assert_eq!(shape("a\nb"), Shape::Block("a\nb"));
         assert_eq!(shape("="), Shape::Value("="));
+        let token = format!("{}=ABCD", "A1b2".repeat(40));
+        assert_eq!(shape(&token), Shape::Value(&token));
     }
 
     #[test]
