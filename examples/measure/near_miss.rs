@@ -65,6 +65,13 @@ fn kinds(seeds: u64) -> Vec<(&'static str, Texts)> {
     for (kind, fill) in FILLERS {
         kinds.push((*kind, in_the_shape_of_rules(*fill)));
     }
+    kinds.extend(ordinary(seeds));
+    kinds
+}
+
+/// The kinds that fill ordinary repositories: none of these may be refused.
+fn ordinary(seeds: u64) -> Vec<(&'static str, Texts)> {
+    let mut kinds = Vec::new();
     for (kind, reference) in REFERENCES {
         kinds.push((*kind, in_place_of_values(reference)));
     }
@@ -589,6 +596,20 @@ mod tests {
     fn every_kind_has_texts() {
         for (kind, texts) in kinds(1) {
             assert!(!texts.is_empty(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn nothing_ordinary_is_refused() {
+        for (kind, texts) in ordinary(1) {
+            for (name, text) in texts {
+                let matches = tally::scan(text.as_bytes()).matches;
+                let refused = matches
+                    .iter()
+                    .find(|found| found.confidence > Confidence::Possible);
+                let rule = refused.map(|found| found.rule.id);
+                assert_eq!(rule, None, "{kind}: {name}");
+            }
         }
     }
 
