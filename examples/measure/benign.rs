@@ -15,8 +15,7 @@ pub(crate) fn corpora(fetched: &Path) -> Vec<PathBuf> {
     let mut corpora: Vec<PathBuf> = sources::cargo_sources().into_iter().collect();
     if let Ok(entries) = std::fs::read_dir(fetched) {
         let folders = entries.flatten().map(|entry| entry.path());
-        let sources =
-            |path: &PathBuf| path.is_dir() && path.extension().is_none_or(|ending| ending != "git");
+        let sources = |path: &PathBuf| path.is_dir() && path.extension().is_none();
         let mut folders: Vec<PathBuf> = folders.filter(sources).collect();
         folders.sort();
         corpora.extend(folders);

@@ -1,5 +1,5 @@
 //! Gets the benign corpora from the registries, through their own clients: bounded lists of large, well-known packages.
-//! Only when asked for, never in tests. Nothing of a package is run: crates are vendored, wheels unpacked, npm packages
+//! Only when asked for, never in tests. Nothing of a package is run: crates are fetched, wheels unpacked, npm packages
 //! packed without scripts.
 
 use std::path::Path;
@@ -136,17 +136,14 @@ const HISTORY: (&str, &[&str]) = (
 
 /// Fills `target/corpus`. What cannot be had is told, and the rest is used.
 pub(crate) fn all(corpus: &Path) -> Result<(), String> {
-    crates(&corpus.join("crates"))?;
+    crates(&corpus.join("crates.package"))?;
     python(&corpus.join("python"))?;
     npm(&corpus.join("npm"))?;
-    releases(&corpus.join("django.git"), &corpus.join("releases"))
+    releases(&corpus.join("django.git"), &corpus.join("django.releases"))
 }
 
-fn crates(into: &Path) -> Result<(), String> {
-    if into.is_dir() {
-        return Ok(());
-    }
-    let package = into.with_extension("package");
+/// cargo unpacks them where it keeps all sources, a corpus already.
+fn crates(package: &Path) -> Result<(), String> {
     let wanted: String = CRATES
         .iter()
         .map(|name| format!("{name} = \"*\"\n"))
@@ -160,9 +157,8 @@ fn crates(into: &Path) -> Result<(), String> {
     )?;
     let mut cargo = Command::new("cargo");
     cargo
-        .args(["vendor", "--quiet", "--manifest-path"])
-        .arg(package.join("Cargo.toml"))
-        .arg(into);
+        .args(["fetch", "--quiet", "--manifest-path"])
+        .arg(package.join("Cargo.toml"));
     run(&mut cargo)
 }
 

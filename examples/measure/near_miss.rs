@@ -88,8 +88,11 @@ fn ordinary(seeds: u64) -> Vec<(&'static str, Texts)> {
     kinds
 }
 
+/// Writes something of a length.
+type Fill = fn(usize) -> String;
+
 /// What people write where a random part belongs, from its length.
-const FILLERS: &[(&str, fn(usize) -> String)] = &[
+const FILLERS: &[(&str, Fill)] = &[
     ("placeholder xxxx", |length| "x".repeat(length)),
     ("placeholder XXXX", |length| "X".repeat(length)),
     ("placeholder ****", |length| "*".repeat(length)),
@@ -118,7 +121,7 @@ fn cycle(text: &str, length: usize) -> String {
 }
 
 /// Each example of each rule, its random parts filled.
-fn in_the_shape_of_rules(fill: fn(usize) -> String) -> Texts {
+fn in_the_shape_of_rules(fill: Fill) -> Texts {
     let examples = BUILTIN
         .rules
         .iter()
@@ -129,7 +132,7 @@ fn in_the_shape_of_rules(fill: fn(usize) -> String) -> Texts {
 }
 
 /// A sample format with its parts filled instead of made. `None`: it has no random part, or one of a shape of its own.
-fn filled(format: &str, fill: fn(usize) -> String) -> Option<String> {
+fn filled(format: &str, fill: Fill) -> Option<String> {
     let mut out = String::new();
     let mut rest = format;
     let mut parts = 0;
