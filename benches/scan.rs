@@ -67,11 +67,14 @@ fn sample(folder: &Path) -> Vec<Vec<u8>> {
     files
 }
 
+/// Walks over a file and tells how much it found.
+type Walk<'a> = Box<dyn Fn(&[u8]) -> u64 + 'a>;
+
 /// One engine: a name, and what walks over a file and returns how much it found.
 struct Engine<'a> {
     name: &'static str,
     files: &'a [Vec<u8>],
-    walk: Box<dyn Fn(&[u8]) -> u64 + 'a>,
+    walk: Walk<'a>,
 }
 
 /// The figures of one engine.
@@ -355,7 +358,7 @@ impl Peer {
     fn run(&self, folder: &Path) -> Used {
         let output = tempfile::tempfile().expect("a file can be made");
         let started = Instant::now();
-        let mut child = Command::new(&self.program)
+        let child = Command::new(&self.program)
             .args(self.args)
             .arg(folder)
             .stdin(Stdio::null())
