@@ -20,6 +20,12 @@ fn main() {
     if !std::env::args().any(|arg| arg == "--bench") {
         return;
     }
+    let pack = &ringfence::scan::BUILTIN;
+    println!(
+        "{} secret rules, {} keywords",
+        pack.rules.len(),
+        pack.prefilter.keywords.len()
+    );
     let goal = |name: &str, text: &str| println!("\n{name}  {text}");
 
     goal(

@@ -66,6 +66,12 @@ pub(crate) fn count_clean(name: &str) -> usize {
         .count()
 }
 
+/// How many cases a file holds.
+pub(crate) fn count(name: &str) -> usize {
+    let text = fs::read_to_string(testdata("pushes").join(format!("{name}.case"))).unwrap();
+    parse(&text).len()
+}
+
 /// The rows of the list of attacks that the cases of a file name.
 pub(crate) fn attacks(name: &str) -> Vec<String> {
     let text = fs::read_to_string(testdata("pushes").join(format!("{name}.case"))).unwrap();

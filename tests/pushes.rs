@@ -19,6 +19,7 @@ case_files! {
     clean_agents
     clean_people
     clean_history
+    clean_lookalikes
     refs
     history
     merges
@@ -27,6 +28,7 @@ case_files! {
     content
     suppressions
     levels
+    evasions
     hosts
     identity
     policy
@@ -86,6 +88,13 @@ fn a_parked_commit_is_judged_though_the_quarantine_is_empty() {
 fn clean_pushes_are_at_least_thirty_two() {
     let clean: usize = FILES.iter().map(|name| cases::count_clean(name)).sum();
     assert!(clean >= 32, "{clean} clean pushes");
+}
+
+/// What hides a secret from other scanners, in real pushes: each case names the rule that refuses or tells.
+#[test]
+fn evasions_are_at_least_sixty() {
+    let cases = cases::count("evasions");
+    assert!(cases >= 60, "{cases} ways to hide a secret");
 }
 
 /// Rows of the list of known attacks that concern pushes as such, each with a case.

@@ -2,7 +2,7 @@
 //! from their format at run time so that none stands in the repository.
 
 use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use std::io::Write as _;
 
 /// Replaces every `{{…}}` in `text`. Secrets that were made are added to `secrets`: the remote must never show one.
@@ -52,11 +52,59 @@ fn sample(text: &str, secrets: &mut Vec<Vec<u8>>) -> Vec<u8> {
         "base64" => data_encoding::BASE64
             .encode(github_pat(argument).as_bytes())
             .into_bytes(),
-        "gzip" => {
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-            let text = format!("token = {}\n", github_pat(argument));
-            encoder.write_all(text.as_bytes()).unwrap();
-            encoder.finish().unwrap()
+        "gzip" => encoded(
+            "gzip",
+            format!("token = {}\n", github_pat(argument)).into_bytes(),
+        ),
+        // `packed:ENCODINGS:SEED`: a line with a token through one encoding after the other, the innermost first.
+        "packed" => {
+            let (encodings, seed) = argument.split_once(':').unwrap();
+            let token = github_pat(seed);
+            secret(token.clone().into_bytes());
+            let line = format!("the token is {token} until Friday\n").into_bytes();
+            encodings
+                .split(' ')
+                .fold(line, |text, name| encoded(name, text))
+        }
+        // `encoded:ENCODINGS:TEXT`: the same with a text that holds no secret.
+        "encoded" => {
+            let (encodings, text) = argument.split_once(':').unwrap();
+            let text = text.replace("\\n", "\n").into_bytes();
+            encodings
+                .split(' ')
+                .fold(text, |text, name| encoded(name, text))
+        }
+        // `part:SEED:N:OF`: the N-th of so many pieces of a token.
+        "part" => {
+            let [seed, number, of] = argument.split(':').collect::<Vec<_>>()[..] else {
+                panic!("part:SEED:N:OF");
+            };
+            let token = github_pat(seed);
+            secret(token.clone().into_bytes());
+            let (number, of): (usize, usize) = (number.parse().unwrap(), of.parse().unwrap());
+            let length = token.len().div_ceil(of);
+            token
+                .as_bytes()
+                .chunks(length)
+                .nth(number - 1)
+                .unwrap()
+                .to_vec()
+        }
+        // `github-pat-with:WORD:SEED`: a token, with a valid checksum, that happens to contain a word.
+        "github-pat-with" => {
+            let (word, seed) = argument.split_once(':').unwrap();
+            let mut body = characters(seed, 30 - word.len(), BASE62);
+            body.insert_str(9, word);
+            secret(github_token(&body).into_bytes())
+        }
+        // `bytes:ENCODING:COUNT:SEED`: random bytes, as sums, ids and images are.
+        "bytes" => {
+            let [encoding, count, seed] = argument.split(':').collect::<Vec<_>>()[..] else {
+                panic!("bytes:ENCODING:COUNT:SEED");
+            };
+            let mut dice = Dice::new(seed);
+            let random = (0..count.parse().unwrap()).map(|_| dice.roll(256) as u8);
+            encoded(encoding, random.collect())
         }
         // Invisible text: each ASCII character as its twin in the Unicode tag block.
         "tag-text" => argument
@@ -98,7 +146,10 @@ const BASE32: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /// A GitHub personal access token with a valid checksum. The same seed gives the same token.
 pub(crate) fn github_pat(seed: &str) -> String {
-    let body = characters(seed, 30, BASE62);
+    github_token(&characters(seed, 30, BASE62))
+}
+
+fn github_token(body: &str) -> String {
     let mut sum = crc32fast::hash(body.as_bytes()) as usize;
     let mut check = [b'0'; 6];
     for digit in check.iter_mut().rev() {
@@ -106,6 +157,111 @@ pub(crate) fn github_pat(seed: &str) -> String {
         sum /= 62;
     }
     format!("ghp_{body}{}", std::str::from_utf8(&check).unwrap())
+}
+
+/// One encoding of a text.
+fn encoded(name: &str, text: Vec<u8>) -> Vec<u8> {
+    let each = |escape: &dyn Fn(u8) -> String| -> Vec<u8> {
+        text.iter()
+            .map(|byte| escape(*byte))
+            .collect::<String>()
+            .into_bytes()
+    };
+    match name {
+        "raw" => text,
+        "base64" => data_encoding::BASE64.encode(&text).into_bytes(),
+        "base64url" => data_encoding::BASE64URL_NOPAD.encode(&text).into_bytes(),
+        "mime" => {
+            let letters = data_encoding::BASE64.encode(&text);
+            let lines: Vec<&[u8]> = letters.as_bytes().chunks(76).collect();
+            lines.join(&b"\r\n"[..])
+        }
+        "hex" => data_encoding::HEXLOWER.encode(&text).into_bytes(),
+        "HEX" => data_encoding::HEXUPPER.encode(&text).into_bytes(),
+        "percent" => each(&|byte| format!("%{byte:02X}")),
+        "backslash-x" => each(&|byte| format!("\\x{byte:02x}")),
+        "backslash-u" => each(&|byte| format!("\\u{byte:04x}")),
+        "html" => each(&|byte| format!("&#{byte};")),
+        "crlf" => String::from_utf8(text)
+            .unwrap()
+            .replace('\n', "\r\n")
+            .into_bytes(),
+        "utf16le" => utf16(&text, u16::to_le_bytes),
+        "utf16be" => utf16(&text, u16::to_be_bytes),
+        "bom-utf16le" => [b"\xff\xfe".to_vec(), utf16(&text, u16::to_le_bytes)].concat(),
+        "bom-utf16be" => [b"\xfe\xff".to_vec(), utf16(&text, u16::to_be_bytes)].concat(),
+        "gzip" => {
+            let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+            packer.write_all(&text).unwrap();
+            packer.finish().unwrap()
+        }
+        "zlib" => {
+            let mut packer = ZlibEncoder::new(Vec::new(), Compression::default());
+            packer.write_all(&text).unwrap();
+            packer.finish().unwrap()
+        }
+        "zip" => zip("notes/token.txt", &text),
+        // An Office document and a Java archive are zip files with names of their own.
+        "docx" => zip("word/document.xml", &text),
+        "jar" => zip("META-INF/settings.properties", &text),
+        "tar" => tar("notes/token.txt", &text),
+        _ => panic!("unknown encoding {name}"),
+    }
+}
+
+fn utf16(text: &[u8], bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    std::str::from_utf8(text)
+        .unwrap()
+        .encode_utf16()
+        .flat_map(bytes)
+        .collect()
+}
+
+/// An archive with one compressed entry, as zip programs write it.
+fn zip(name: &str, text: &[u8]) -> Vec<u8> {
+    let mut packer = DeflateEncoder::new(Vec::new(), Compression::default());
+    packer.write_all(text).unwrap();
+    let data = packer.finish().unwrap();
+    let four = |number: usize| u32::try_from(number).unwrap().to_le_bytes();
+    // Version, flags, method, time, date, checksum, sizes, lengths of name and extra field.
+    let mut about = b"\x14\0\0\0\x08\0\0\0\x21\x5a".to_vec();
+    about.extend(crc32fast::hash(text).to_le_bytes());
+    about.extend(four(data.len()));
+    about.extend(four(text.len()));
+    about.extend(four(name.len()));
+    let mut archive = b"PK\x03\x04".to_vec();
+    archive.extend(&about);
+    archive.extend(name.bytes());
+    archive.extend(&data);
+    let directory = archive.len();
+    archive.extend(b"PK\x01\x02\x14\0");
+    archive.extend(&about);
+    archive.extend([0; 14]);
+    archive.extend(name.bytes());
+    let size = archive.len() - directory;
+    archive.extend(b"PK\x05\x06\0\0\0\0\x01\0\x01\0");
+    archive.extend(four(size));
+    archive.extend(four(directory));
+    archive.extend([0; 2]);
+    archive
+}
+
+/// An archive with one file, as tar writes it.
+fn tar(name: &str, text: &[u8]) -> Vec<u8> {
+    let mut head = [0; 512];
+    head[..name.len()].copy_from_slice(name.as_bytes());
+    head[100..108].copy_from_slice(b"0000644\0");
+    head[124..136].copy_from_slice(format!("{:011o}\0", text.len()).as_bytes());
+    head[136..148].copy_from_slice(b"14000000000\0");
+    head[148..156].fill(b' ');
+    head[156] = b'0';
+    head[257..265].copy_from_slice(b"ustar\x0000");
+    let sum: u32 = head.iter().map(|byte| u32::from(*byte)).sum();
+    head[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let mut archive = head.to_vec();
+    archive.extend(text);
+    archive.resize(archive.len().next_multiple_of(512) + 1024, 0);
+    archive
 }
 
 /// The text around a private key, with random content: enough for a format check, of no use as a key.
