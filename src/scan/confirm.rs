@@ -1,5 +1,6 @@
 //! From a keyword to a secret: the rule's regex around it, the edges, the validator, placeholders.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 
 use super::compile::Form;
@@ -27,7 +28,12 @@ pub(super) struct Confirmed {
     pub(super) rule: &'static SecretRule,
     pub(super) value: Range<usize>,
     pub(super) confidence: Confidence,
+    pub(super) named: Named,
 }
+
+/// By which name a value was found, if by one. Among several it is the one in the identifier nearest to the value, and
+/// there the one that starts first, for `urlbox_key` is not of Box. Larger is better.
+pub(super) type Named = Option<(usize, Reverse<usize>)>;
 
 /// The work that is left for one text, in all its layers.
 pub(super) struct Work {
@@ -70,6 +76,8 @@ pub(super) struct Window {
     pub(super) rule: u16,
     pub(super) start: usize,
     pub(super) end: usize,
+    /// Where the last keyword in it starts.
+    pub(super) keyword: usize,
 }
 
 /// Asks the rule about one window. A text: why it stopped before the end of the window.
@@ -122,7 +130,13 @@ pub(super) fn window(
             found.range()
         };
         let confirmed = match rule.form {
-            Form::Named { telling, .. } => named(rule, text, window.start, value, telling),
+            Form::Named { telling, .. } => {
+                let name = match window.keyword < value.start {
+                    true => window.keyword,
+                    false => window.start,
+                };
+                named(rule, text, name, value, telling)
+            }
             _ => confirm(rule, text, found.range(), value),
         };
         match confirmed {
@@ -174,6 +188,7 @@ fn confirm(
         rule,
         value,
         confidence,
+        named: None,
     })
 }
 
@@ -181,7 +196,7 @@ fn confirm(
 fn named(
     rule: &'static SecretRule,
     text: &[u8],
-    from: usize,
+    name: usize,
     value: Range<usize>,
     telling: bool,
 ) -> Option<Confirmed> {
@@ -204,7 +219,7 @@ fn named(
         false => &before[near.max(line)..],
     };
     // The line may begin with words that the name belongs to: `my_algolia_key`.
-    let earlier = &text[from.saturating_sub(24).max(near)..value.start];
+    let earlier = &text[name.saturating_sub(24).max(near)..value.start];
     if telling && !names::is_telling(context) && !(alone && names::is_telling(earlier)) {
         return None;
     }
@@ -216,14 +231,31 @@ fn named(
     let confidence = match judgement {
         Judgement::Refuted => return None,
         Judgement::Proved => Confidence::Certain,
-        Judgement::Plausible if is_assigned(before) => rule.confidence,
+        Judgement::Plausible if is_assigned(before) && starts_word(text, name) => rule.confidence,
         Judgement::Plausible | Judgement::Doubtful => Confidence::Possible,
     };
+    let joint = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let led = text[..name]
+        .iter()
+        .rev()
+        .take(NEAR_BYTES)
+        .take_while(|byte| joint(byte));
     Some(Confirmed {
         rule,
         value,
         confidence,
+        named: Some((name - led.count(), Reverse(name))),
     })
+}
+
+/// Whether a word starts at `start`, be it inside an identifier: `acme_key`, `myAcmeKey`, `the acme key`.
+fn starts_word(text: &[u8], start: usize) -> bool {
+    match text[..start].last() {
+        Some(before) if before.is_ascii_alphabetic() => {
+            before.is_ascii_lowercase() && text[start].is_ascii_uppercase()
+        }
+        _ => true,
+    }
 }
 
 /// Whether the value that follows is assigned, passed or put into a header.
@@ -255,6 +287,7 @@ fn assignment(rule: &'static SecretRule, text: &[u8], word: Range<usize>) -> Opt
         rule,
         value,
         confidence,
+        named: None,
     })
 }
 

@@ -174,12 +174,14 @@ impl Visit for Notes<'_> {
             {
                 before.start = before.start.min(window.start);
                 before.end = before.end.max(window.end);
+                before.keyword = start;
                 continue;
             }
             self.windows.push(Window {
                 rule,
                 start: window.start,
                 end: window.end,
+                keyword: start,
             });
             *last = u32::try_from(self.windows.len()).unwrap_or(0);
         }
@@ -274,6 +276,7 @@ impl<'a> Run<'a> {
             value: text[hit.value.clone()].to_vec(),
             bytes: hit.value,
             confidence: hit.confidence,
+            named: hit.named,
             via: Vec::new(),
         }));
         self.odd(layer, found)?;

@@ -72,6 +72,7 @@ pub struct Match {
     pub confidence: Confidence,
     /// The encodings around it, outermost first.
     pub via: Vec<&'static str>,
+    named: confirm::Named,
     value: Vec<u8>,
 }
 
@@ -149,8 +150,8 @@ impl<'a> Scanner<'a> {
 fn settle(mut found: Vec<Match>) -> Vec<Match> {
     if found.len() > 1 {
         found.sort_by(|a, b| {
-            (b.rule.rank, b.confidence, b.value.len())
-                .cmp(&(a.rule.rank, a.confidence, a.value.len()))
+            (b.rule.rank, b.confidence, b.value.len(), b.named)
+                .cmp(&(a.rule.rank, a.confidence, a.value.len(), a.named))
                 .then(a.via.len().cmp(&b.via.len()))
                 .then(a.bytes.start.cmp(&b.bytes.start))
                 .then(a.rule.id.cmp(b.rule.id))

@@ -11,6 +11,8 @@
 
 mod structures;
 
+use std::collections::BTreeSet;
+
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD};
@@ -328,6 +330,7 @@ fn test_rule(pack: &'static Pack, rule: &SecretRule, rounds: u64, budget: &Budge
     for (number, format) in rule.about().examples.iter().enumerate() {
         // A sample with a name in it is a line of its own.
         let is_value = rule.form == Form::Pattern && !format.contains(['=', ':']);
+        let (mut missed, mut instead) = (BTreeSet::new(), BTreeSet::new());
         for round in 0..rounds {
             let mut dice = Dice::new(round * 1000 + number as u64 + 7);
             let made = match make(format, &mut dice) {
@@ -338,16 +341,29 @@ fn test_rule(pack: &'static Pack, rule: &SecretRule, rounds: u64, budget: &Budge
                 }
             };
             for (name, text) in surroundings(&made, is_value) {
-                let found = scanner.scan(&text, budget);
-                let is_found =
-                    found.is_ok_and(|told| told.matches.iter().any(|hit| hit.rule.id == rule.id));
-                if !is_found {
-                    let id = rule.id;
-                    failures.push(format!(
-                        "{id}: example {number}, round {round}: not found {name}"
-                    ));
+                let told = match scanner.scan(&text, budget) {
+                    Ok(told) => told.matches,
+                    Err(why) => {
+                        failures.push(format!("{}: example {number} {name}: {why}", rule.id));
+                        continue;
+                    }
+                };
+                if !told.iter().any(|hit| hit.rule.id == rule.id) {
+                    missed.insert(name);
+                    instead.extend(told.iter().map(|hit| hit.rule.id));
                 }
             }
+        }
+        if !missed.is_empty() {
+            let places = Vec::from_iter(missed).join(", ");
+            let instead = match instead.is_empty() {
+                true => String::new(),
+                false => format!("; found instead: {}", Vec::from_iter(instead).join(", ")),
+            };
+            let id = rule.id;
+            failures.push(format!(
+                "{id}: example {number} is not found {places}{instead}"
+            ));
         }
     }
     for (number, text) in rule.about().negatives.iter().enumerate() {
