@@ -457,7 +457,12 @@ impl<'a> Run<'a> {
         confirmed: &[Confirmed],
         found: &mut Vec<Match>,
     ) -> Result<(), Exhausted> {
-        let mut whole: Vec<&Range<usize>> = confirmed.iter().map(|hit| &hit.value).collect();
+        // What only a name tells of may be the first piece of something longer.
+        let mut whole: Vec<&Range<usize>> = confirmed
+            .iter()
+            .filter(|hit| hit.rule.form == Form::Pattern)
+            .map(|hit| &hit.value)
+            .collect();
         whole.sort_by_key(|value| value.start);
         let (mut covered, mut known, mut known_to) = (0, 0, 0);
         for &anchor in anchors {

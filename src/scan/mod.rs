@@ -136,7 +136,7 @@ impl<'a> Scanner<'a> {
         run.layer(text, 0, &mut found)?;
         let mut unscanned = run.unscanned;
         unscanned.sort_by_key(|(bytes, _)| bytes.start);
-        unscanned.dedup();
+        unscanned.dedup_by(|next, first| next.0 == first.0);
         Ok(Outcome {
             matches: found,
             unscanned,
