@@ -30,7 +30,7 @@ pub enum Rank {
 pub enum Guard {
     /// No guard.
     None,
-    /// An assignment follows: at most some letters, quotes and blanks, then `=`, `:` or a comma.
+    /// An assignment may follow: behind the rest of the name something that joins it to a value.
     Assignment,
     /// A colon and then an at sign follow before the authority of a URL ends.
     Userinfo,
@@ -47,15 +47,14 @@ impl Guard {
             Guard::Assignment => {
                 let name =
                     |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-                let rest = skip(rest, 24, name);
-                let between = |byte: &u8| {
+                let closes = |byte: &u8| {
                     matches!(
                         byte,
-                        b'"' | b'\'' | b'`' | b']' | b' ' | b'\t' | b'\\' | b'|' | b'?'
+                        b'"' | b'\'' | b'`' | b']' | b')' | b' ' | b'\t' | b'\\' | b'*'
                     )
                 };
-                let rest = skip(rest, 12, between);
-                matches!(rest.first(), Some(b'=' | b':' | b',' | b'(' | b'>'))
+                let rest = skip(skip(rest, 24, name), 12, closes);
+                !matches!(rest.first(), None | Some(b'.' | b';' | b'{' | b'}' | b'/'))
             }
             Guard::Userinfo => {
                 let mut colon = false;
@@ -130,7 +129,12 @@ impl SecretRule {
                 let to = (keyword.end + NEAR_BYTES + self.reach).min(text.len());
                 has_run(&text[keyword.end..to], usize::from(shortest)).then_some(keyword.start..to)
             }
-            Form::Assigned => self.guard.admits(text, keyword.end).then_some(keyword),
+            Form::Assigned => {
+                // Every value has digits or capitals; most of what stands behind such words in code has neither.
+                let made = |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+                let mut behind = text[keyword.end..].iter().take(112);
+                (self.guard.admits(text, keyword.end) && behind.any(made)).then_some(keyword)
+            }
         }
     }
 }
