@@ -22,7 +22,7 @@ pub const ENTRY_BYTES: usize = 8;
 struct Entry {
     word: u32,
     keyword: u16,
-    offset: u16,
+    offset: u8,
 }
 
 /// The most frequent grams of source text, in hex, the most frequent first. Measured over source, documents,
@@ -45,7 +45,7 @@ pub fn bit(word: u32) -> u32 {
 /// Makes the tables from keywords and how many of their first bytes count with their case. Each keyword must have
 /// [`KEYWORD_MIN_BYTES`]. So many hash functions are tried before the best is taken. The tables, one behind another:
 /// multiplier, keywords, entries (4 bytes each); the bitmap; for each bucket the first of its entries, and one more at the
-/// end (2 each); the entries by bucket; the end of each keyword in their text, from 0 on (4 each); how many of its bytes
+/// end (2 each); the entries by bucket (gram 3 bytes, keyword 2, offset of the gram in it 1); the end of each keyword in their text, from 0 on (4 each); how many of its bytes
 /// count with their case (1 each); the text of the keywords.
 pub fn build<K: AsRef<[u8]>>(keywords: &[(K, usize)], tries: u32) -> Vec<u8> {
     let common = common();
@@ -69,7 +69,7 @@ pub fn build<K: AsRef<[u8]>>(keywords: &[(K, usize)], tries: u32) -> Vec<u8> {
             entries.push(Entry {
                 word,
                 keyword: u16::try_from(index).expect("fewer than 65,536 keywords"),
-                offset: u16::try_from(offset).expect("a keyword is short"),
+                offset: u8::try_from(offset).expect("a keyword is short"),
             });
         }
     }
@@ -95,9 +95,9 @@ pub fn build<K: AsRef<[u8]>>(keywords: &[(K, usize)], tries: u32) -> Vec<u8> {
     out.extend(bitmap.iter().flat_map(|word| word.to_le_bytes()));
     out.extend(buckets.iter().flat_map(|first| first.to_le_bytes()));
     for entry in &entries {
-        out.extend(entry.word.to_le_bytes());
+        out.extend(&entry.word.to_le_bytes()[..3]);
         out.extend(entry.keyword.to_le_bytes());
-        out.extend(entry.offset.to_le_bytes());
+        out.push(entry.offset);
     }
     let mut end = 0;
     out.extend(number(end));

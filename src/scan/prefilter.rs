@@ -162,8 +162,8 @@ impl<'a> Prefilter<'a> {
                 if (u32_at(entry, 0) ^ found) << 8 != 0 {
                     continue;
                 }
-                let keyword = usize::from(u16_at(entry, 2));
-                let Some(start) = (at + offset).checked_sub(usize::from(u16_at(entry, 3))) else {
+                let keyword = usize::from(u16::from_le_bytes([entry[3], entry[4]]));
+                let Some(start) = (at + offset).checked_sub(usize::from(entry[5])) else {
                     continue;
                 };
                 if self.keyword(keyword).is_at(text, start) {
