@@ -23,8 +23,8 @@ fn main() {
     let pack = &ringfence::scan::BUILTIN;
     println!(
         "{} secret rules, {} keywords",
-        pack.rules.len(),
-        pack.prefilter.keywords.len()
+        pack.len(),
+        pack.prefilter.len()
     );
     let goal = |name: &str, text: &str| println!("\n{name}  {text}");
 

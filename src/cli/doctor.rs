@@ -20,6 +20,7 @@ use super::install::{git_dirs, is_executable};
 use crate::check;
 use crate::policy::Policy;
 use crate::push::HostKind;
+use crate::scan::{self, PackError};
 
 /// Arguments of `ringfence doctor`.
 #[derive(Debug, clap::Args)]
@@ -449,17 +450,24 @@ fn check_suppressions(file: &Path, policy: &Policy, lines: &mut Lines<'_>) {
 
 /// A pack that cannot be loaded refuses every push: nothing is judged with fewer rules than were meant.
 fn check_rule_packs(policy: &Policy, lines: &mut Lines<'_>) {
+    if policy.rule_packs.is_empty() {
+        return;
+    }
     for pack in &policy.rule_packs {
-        match fs::metadata(pack) {
-            Ok(_) => check_rights(pack, lines),
-            Err(error) => lines.error(
-                format_args!(
-                    "the rules {} cannot be read, so every push is refused: {error}",
-                    shown(pack)
-                ),
-                "put them there, or take them out of the policy",
+        check_rights(pack, lines);
+    }
+    let mut wrong = |what: &dyn std::fmt::Display| {
+        lines.error(
+            format_args!(
+                "the rules of the policy cannot be used, so every push is refused: {what}"
             ),
-        }
+            "put them right, or take them out of the policy: ringfence rules test --rules DIR",
+        );
+    };
+    match scan::examine(&policy.rule_packs) {
+        Ok(examined) => lines.ok(format_args!("the rules of the policy: {examined}")),
+        Err(PackError::Rules(mistakes)) => mistakes.iter().for_each(|line| wrong(line)),
+        Err(error) => wrong(&error),
     }
 }
 
