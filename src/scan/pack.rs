@@ -182,6 +182,11 @@ fn read_files(paths: &[PathBuf]) -> Result<Vec<(String, String)>, PackError> {
             }
         }
         for file in found {
+            let name = file.display().to_string();
+            // A file of a folder that is a pack too.
+            if files.iter().any(|(known, _)| *known == name) {
+                continue;
+            }
             let wrong = |error| PackError::Read(file.clone(), error);
             if !fs::metadata(&file).map_err(wrong)?.is_file() {
                 return Err(PackError::NoFile(file));
@@ -193,7 +198,7 @@ fn read_files(paths: &[PathBuf]) -> Result<Vec<(String, String)>, PackError> {
             if text.len() as u64 > FILE_MAX_BYTES || bytes > BYTES_MAX || files.len() >= FILES_MAX {
                 return Err(PackError::TooMuch(path.clone()));
             }
-            files.push((file.display().to_string(), text));
+            files.push((name, text));
         }
     }
     Ok(files)
@@ -297,8 +302,9 @@ fn owned(rule: &'static SecretRule) -> Rule {
 
 /// The pack, and a checksum behind it: a file that was cut or damaged is made anew.
 fn read_cache(path: &Path) -> Option<&'static Pack> {
-    let mut bytes = Vec::new();
     let file = fs::File::open(path).ok()?;
+    let length = file.metadata().ok()?.len().min(CACHE_MAX_BYTES);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).ok()? + 1);
     file.take(CACHE_MAX_BYTES).read_to_end(&mut bytes).ok()?;
     let sum = bytes.split_off(bytes.len().checked_sub(4)?);
     if crc32fast::hash(&bytes).to_le_bytes() != *sum {
