@@ -7,7 +7,7 @@ use std::process::Command;
 
 use ringfence::scan::{Dice, make_sample};
 
-use crate::world::{Clone, Pushed, Verdict, World, both, default_policy, feed};
+use crate::world::{ACCOUNT, Clone, Pushed, Verdict, World, both, default_policy, feed};
 
 const MINE: &str = "main:refs/heads/agents/builder/x";
 
@@ -325,4 +325,48 @@ fn doctor_tells_of_rules_that_others_can_change() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     let told = "acme.yaml can be changed by everybody";
     assert!(said.contains(told), "{said}");
+}
+
+#[test]
+fn the_example_of_the_docs_passes_its_own_test() {
+    let world = world();
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rule-packs.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, example) = page.split_once("```yaml\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    fs::write(folder(&world).join("acme.yaml"), example).unwrap();
+    for id in ["secret/acme-token", "secret/acme-ingest-key"] {
+        let mut command = world.ringfence_command(&world.server());
+        command.args(["rules", "test", id, "--rules"]);
+        let output = command.arg(folder(&world)).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", both(&output));
+    }
+}
+
+/// After the fact nothing can be refused; but a name with a secret in it is not recorded as it is.
+#[test]
+fn what_landed_is_masked_by_the_same_rules() {
+    let world = world();
+    let token = sample("acme_{hex:32}");
+    let zeros = "0".repeat(40);
+    let input = format!("{zeros} {} refs/heads/{token}\n", world.id("main"));
+    let land = || {
+        let mut command = world.ringfence_command(&world.server());
+        command.args(["hook", "post-receive"]).env("GIT_DIR", ".");
+        command
+            .env(ACCOUNT, "alice")
+            .env("GIT_PUSH_OPTION_COUNT", "0");
+        let output = feed(command, input.as_bytes());
+        let ledger = fs::read_to_string(world.server().join("ringfence/ledger.jsonl"));
+        let ledger = ledger.unwrap_or_default();
+        assert!(!ledger.contains(&token), "the secret is recorded");
+        (output.status.code(), ledger.lines().count(), both(&output))
+    };
+    let (code, entries, said) = land();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(entries > 0);
+    fs::write(folder(&world).join("acme.yaml"), "provider: [").unwrap();
+    let (code, now, said) = land();
+    assert_eq!((code, now), (Some(2), entries), "{said}");
+    assert!(said.contains("not recorded"), "{said}");
 }
