@@ -98,7 +98,7 @@ fn a_rule_of_the_server_refuses_and_what_is_clean_passes() {
         !refused.everything.contains(&token["acme_".len()..]),
         "the secret is shown"
     );
-    assert_eq!(cached(&world), [first.clone()]);
+    assert_eq!(&cached(&world)[..], std::slice::from_ref(first));
     assert_eq!(written(first), before, "the second push compiled again");
     let mode = fs::metadata(first).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -205,7 +205,7 @@ fn rules_that_cannot_be_used_refuse_every_push() {
         let (code, said) = world.hook("alice", input.as_bytes());
         assert_eq!(code, Some(2), "people too: {said}");
         let ledger = fs::read_to_string(world.server().join("ringfence/ledger.jsonl")).unwrap();
-        assert_eq!(ledger.matches("its rules cannot be used").count(), 2);
+        assert_eq!(ledger.matches("rule pack ").count(), 2);
 
         let repo = world.server();
         for arguments in [&["policy", "check"][..], &["doctor", "--repo", "."]] {

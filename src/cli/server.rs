@@ -95,10 +95,7 @@ pub(super) fn load_policy(
 /// meant: packs that cannot be used make the policy one that cannot be used. `cache`: see [`super::use_rules`].
 pub(super) fn use_packs(policy: &Policy, cache: Option<&Path>) -> Result<(), Refusal> {
     super::use_rules(&policy.rule_packs, cache).map_err(|error| {
-        Refusal::BadPolicy(format!(
-            "its rules cannot be used: {}",
-            error.brief(&policy.rule_packs)
-        ))
+        Refusal::BadPolicy(format!("rule pack {}", error.brief(&policy.rule_packs)))
     })
 }
 
