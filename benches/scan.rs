@@ -43,8 +43,8 @@ fn main() {
         "{} files, {:.1} MB of crate sources; {} rules, {} keywords\n",
         files.len(),
         bytes as f64 / 1e6,
-        BUILTIN.rules.len(),
-        BUILTIN.prefilter.keywords.len()
+        BUILTIN.len(),
+        BUILTIN.prefilter.len()
     );
     engines(&files);
     peers(&files);
@@ -85,11 +85,9 @@ struct Figures {
 }
 
 fn engines(files: &[Vec<u8>]) {
-    let keywords: Vec<&[u8]> = BUILTIN
-        .prefilter
-        .keywords
-        .iter()
-        .map(|word| word.bytes)
+    let prefilter = &BUILTIN.prefilter;
+    let keywords: Vec<&[u8]> = (0..prefilter.len())
+        .map(|at| prefilter.keyword(at).bytes)
         .collect();
     let stock = AhoCorasick::builder()
         .ascii_case_insensitive(true)
@@ -214,8 +212,7 @@ fn engines(files: &[Vec<u8>]) {
 fn regex_set() -> RegexSet {
     RegexSetBuilder::new(
         BUILTIN
-            .rules
-            .iter()
+            .rules()
             .map(|rule| rule.pattern)
             .filter(|pattern| !pattern.is_empty()),
     )

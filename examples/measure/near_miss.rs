@@ -122,10 +122,12 @@ fn cycle(text: &str, length: usize) -> String {
 
 /// Each example of each rule, its random parts filled.
 fn in_the_shape_of_rules(fill: Fill) -> Texts {
-    let examples = BUILTIN
-        .rules
-        .iter()
-        .flat_map(|rule| rule.examples.iter().map(move |format| (rule, *format)));
+    let examples = BUILTIN.rules().flat_map(|rule| {
+        rule.about()
+            .examples
+            .iter()
+            .map(move |format| (rule, *format))
+    });
     examples
         .filter_map(|(rule, format)| Some((rule.id.to_owned(), filled(format, fill)?)))
         .collect()
@@ -219,8 +221,8 @@ fn in_place_of_values(reference: &str) -> Texts {
 /// The names in examples of the form `NAME=value`, each once.
 fn named_examples() -> Vec<(&'static SecretRule, String)> {
     let mut named: Vec<(&'static SecretRule, String)> = Vec::new();
-    for rule in BUILTIN.rules {
-        for format in rule.examples {
+    for rule in BUILTIN.rules() {
+        for format in rule.about().examples {
             let Ok(sample) = make_sample(format, &mut Dice::new(1)) else {
                 continue;
             };

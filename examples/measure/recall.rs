@@ -54,8 +54,7 @@ fn head(of: &str) -> String {
 /// Prints the tables. `all`: every rule, not only those that miss something.
 pub(crate) fn print(only: Option<&str>, seeds: u64, all: bool) {
     let rules: Vec<&SecretRule> = BUILTIN
-        .rules
-        .iter()
+        .rules()
         .filter(|rule| only.is_none_or(|id| rule.id == id))
         .collect();
     let of_rules: Vec<BTreeMap<usize, Found>> =
@@ -137,7 +136,7 @@ pub(crate) fn print(only: Option<&str>, seeds: u64, all: bool) {
 /// One rule, by syntax.
 fn measure(rule: &SecretRule, seeds: u64) -> BTreeMap<usize, Found> {
     let mut by_syntax: BTreeMap<usize, Found> = BTreeMap::new();
-    for (number, format) in rule.examples.iter().enumerate() {
+    for (number, format) in rule.about().examples.iter().enumerate() {
         for seed in 0..seeds {
             let mut dice = Dice::new(0x6d65_6173 + seed * 7919 + number as u64);
             let sample = make_sample(format, &mut dice)
@@ -175,7 +174,7 @@ mod tests {
         let by_syntax = measure(rule, 2);
         assert_eq!(by_syntax.len(), SYNTAXES.len());
         for found in by_syntax.values() {
-            assert_eq!(found.samples, 2 * rule.examples.len() as u64);
+            assert_eq!(found.samples, 2 * rule.about().examples.len() as u64);
             assert_eq!(found.own, found.samples);
             assert_eq!(found.certain, found.samples);
         }

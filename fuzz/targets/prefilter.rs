@@ -15,7 +15,7 @@ fuzz_target!(init: seeds::write(seeds::keywords_and_text), |data: &[u8]| {
     let pairs: Vec<(&[u8], usize)> = keywords.iter().map(|word| (word.bytes, word.exact)).collect();
     let tables = grams::build(&pairs, 1);
     let mut seen = Seen::default();
-    Prefilter::new(&tables, &keywords)
+    Prefilter::of(&tables)
         .expect("tables of `build`")
         .walk(text, &mut seen);
 

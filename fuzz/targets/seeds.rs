@@ -8,6 +8,7 @@ use std::path::Path;
 use data_encoding::{BASE64, HEXLOWER};
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
+use ringfence::scan::prefilter::Keyword;
 use ringfence::scan::{BUILTIN, Dice, make_sample};
 
 /// Writes the inputs into the folder that `fuzz/run` names, and the keywords of all rules as a dictionary beside it.
@@ -20,9 +21,7 @@ pub fn write(make: fn() -> Vec<Vec<u8>>) {
         }
     }
     if let Some(file) = std::env::var_os("RINGFENCE_FUZZ_WORDS") {
-        let words: String = BUILTIN
-            .prefilter
-            .keywords
+        let words: String = keywords()
             .iter()
             .map(|keyword| {
                 let hex: String = keyword
@@ -37,12 +36,17 @@ pub fn write(make: fn() -> Vec<Vec<u8>>) {
     }
 }
 
+fn keywords() -> Vec<Keyword<'static>> {
+    let prefilter = &BUILTIN.prefilter;
+    (0..prefilter.len()).map(|at| prefilter.keyword(at)).collect()
+}
+
 /// A sample of every rule, in one encoding after the other.
 pub fn encoded_samples() -> Vec<Vec<u8>> {
     let mut dice = Dice::new(1);
     let mut inputs = Vec::new();
-    for rule in BUILTIN.rules {
-        for format in rule.examples {
+    for rule in BUILTIN.rules() {
+        for format in rule.about().examples {
             let Ok(sample) = make_sample(format, &mut dice) else {
                 continue;
             };
@@ -70,7 +74,7 @@ pub fn encoded_samples() -> Vec<Vec<u8>> {
 /// Inputs of the target `prefilter`: some of the real keywords, and a text with them.
 pub fn keywords_and_text() -> Vec<Vec<u8>> {
     let mut inputs = Vec::new();
-    for words in BUILTIN.prefilter.keywords.chunks(5) {
+    for words in keywords().chunks(5) {
         let mut input = vec![u8::try_from(words.len() - 1).unwrap_or(0)];
         for word in words {
             let bytes = &word.bytes[..word.bytes.len().min(19)];
@@ -92,10 +96,9 @@ pub fn keywords_and_text() -> Vec<Vec<u8>> {
 /// Inputs of the target `rules`: files of the two forms, and patterns with a keyword on the next line.
 pub fn rule_files() -> Vec<Vec<u8>> {
     let mut inputs: Vec<Vec<u8>> = BUILTIN
-        .rules
-        .iter()
+        .rules()
         .map(|rule| {
-            let keyword = rule.keywords.first().copied().unwrap_or("word");
+            let keyword = rule.about().keywords.first().copied().unwrap_or("word");
             format!("{}\n{keyword}", rule.pattern).into_bytes()
         })
         .collect();

@@ -199,9 +199,9 @@ pub struct Rule {
 
 /// The keywords of a pack: bytes, how many of the first count with their case, and the rules that want to hear of them.
 #[derive(Debug, Clone, Default)]
-struct Keywords {
+pub struct Keywords {
     /// Those of rules first, then the marks of compressed streams.
-    list: Vec<(Vec<u8>, usize)>,
+    pub list: Vec<(Vec<u8>, usize)>,
     /// For each keyword of a rule.
     rules_of: Vec<Vec<u16>>,
 }
@@ -470,7 +470,7 @@ impl Keywords {
     }
 
     /// Those of all rules, with the marks of compressed streams behind them. `None`: more than an index can name.
-    fn of(rules: &[Rule]) -> Option<Self> {
+    pub fn of(rules: &[Rule]) -> Option<Self> {
         let mut keywords = Keywords::default();
         let mut slots = HashMap::new();
         for (index, rule) in rules.iter().enumerate() {

@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use super::compile::Form;
 use super::names;
+use super::randomness::{ODD_NATS, surprise};
 use super::rules::{NEAR_BYTES, Pack, SecretRule};
-use super::validators::{Judgement, assigned, beside_provider, judge};
+use super::validators::{Judgement, assigned, beside_provider, in_reference, judge};
 use super::{Rank, Validator};
 use crate::budget::{Budget, Exhausted};
 use crate::finding::Confidence;
@@ -178,11 +179,15 @@ fn confirm(
         if is_placeholder(body(rule, bytes)) {
             return None;
         }
+        if rule.rank != Rank::Vendor && in_reference(text, value.start) {
+            return None;
+        }
     }
-    let confidence = if judgement == Judgement::Plausible && rule.rank == Rank::Vendor {
-        confidence.min(randomness(body(rule, bytes)))
-    } else {
-        confidence
+    // Without a validator that knows the format, the letters must speak.
+    let is_bare = rule.rank == Rank::Vendor && rule.validator == Validator::None;
+    let confidence = match is_bare {
+        true => confidence.min(generated(body(rule, bytes))?),
+        false => confidence,
     };
     Some(Confirmed {
         rule,
@@ -204,6 +209,7 @@ fn named(
     if documented(rule, bytes)
         || !(left_edge(text, value.start) && right_edge(text, value.end))
         || is_placeholder(bytes)
+        || in_reference(text, value.start)
     {
         return None;
     }
@@ -258,8 +264,11 @@ fn starts_word(text: &[u8], start: usize) -> bool {
     }
 }
 
-/// Whether the value that follows is assigned, passed or put into a header.
+/// Whether the value that follows is assigned, quoted, passed or put into a header.
 fn is_assigned(before: &[u8]) -> bool {
+    if matches!(before.last(), Some(b'"' | b'\'' | b'`')) {
+        return true;
+    }
     let outside = |byte: &&u8| matches!(**byte, b'"' | b'\'' | b'`' | b' ' | b'\t' | b'\\' | b'[');
     let skipped = before.iter().rev().take(16).take_while(outside).count();
     let before = &before[..before.len() - skipped];
@@ -358,6 +367,17 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
     {
         return true;
     }
+    let mut pieces = value
+        .split(|byte| !byte.is_ascii_alphanumeric())
+        .filter(|piece| piece.len() >= 8)
+        .peekable();
+    is_drawn_out(value)
+        || is_hex_speech(value)
+        || (pieces.peek().is_some() && pieces.all(|piece| is_drawn_out(piece)))
+}
+
+/// Few characters, a counted sequence or a repeated piece.
+fn is_drawn_out(value: &[u8]) -> bool {
     let mut seen = [0usize; 256];
     for byte in value {
         seen[usize::from(byte.to_ascii_lowercase())] += 1;
@@ -367,31 +387,76 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
     if distinct <= 2 || (value.len() >= 16 && (distinct < 5 || most * 5 >= value.len() * 3)) {
         return true;
     }
-    if value.len() >= 8 {
-        let counted = value
-            .windows(2)
-            .filter(|pair| matches!(pair[1].wrapping_sub(pair[0]), 0 | 1 | 0xff))
-            .count();
-        if counted * 4 >= (value.len() - 1) * 3 {
-            return true;
-        }
-        if (1..=value.len() / 2).any(|period| value[period..] == value[..value.len() - period]) {
-            return true;
-        }
+    if value.len() < 8 {
+        return false;
     }
-    false
+    // `0` follows `9` and `f`, `a` follows `9`: people count on.
+    let counted = value
+        .windows(2)
+        .filter(|pair| {
+            matches!(pair[1].wrapping_sub(pair[0]), 0 | 1 | 0xff)
+                || matches!(
+                    pair,
+                    [b'9', b'0' | b'a' | b'A'] | [b'f' | b'F' | b'z' | b'Z', b'0' | b'a' | b'A']
+                )
+        })
+        .count();
+    counted * 4 >= (value.len() - 1) * 3
+        || (1..=value.len() / 2).any(|period| value[period..] == value[..value.len() - period])
 }
 
-/// A long value without any digit, or without any letter, is seldom what a vendor's generator makes.
-fn randomness(body: &[u8]) -> Confidence {
-    let digits = body.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let letters = body
-        .iter()
-        .filter(|byte| byte.is_ascii_alphabetic())
-        .count();
-    if body.len() >= 20 && (digits == 0 || letters == 0) {
-        Confidence::Possible
-    } else {
-        Confidence::Certain
+/// `deadbeef` and its like, from end to end.
+fn is_hex_speech(value: &[u8]) -> bool {
+    const WORDS: [&[u8; 4]; 12] = [
+        b"dead", b"beef", b"cafe", b"babe", b"f00d", b"face", b"feed", b"c0de", b"d00d", b"0bad",
+        b"fade", b"deaf",
+    ];
+    let (mut at, mut spoken, mut letters) = (0, 0, 0);
+    while at < value.len() {
+        let four = value[at..]
+            .first_chunk::<4>()
+            .map(|four| four.map(|byte| byte.to_ascii_lowercase()));
+        let known = four.is_some_and(|four| WORDS.contains(&&four));
+        let step = if known { 4 } else { 1 };
+        spoken += if known { 4 } else { 0 };
+        letters += if known {
+            4
+        } else {
+            usize::from(value[at].is_ascii_alphanumeric())
+        };
+        at += step;
     }
+    letters >= 8 && spoken * 4 >= letters * 3
+}
+
+/// How much a vendor's generator speaks from the value. `None`: a person wrote it, such as `your-key-goes-here`.
+fn generated(body: &[u8]) -> Option<Confidence> {
+    let count = |what: fn(&u8) -> bool| body.iter().filter(|byte| what(byte)).count();
+    let (digits, letters) = (count(u8::is_ascii_digit), count(u8::is_ascii_alphabetic));
+    if body.len() < 16 {
+        return Some(Confidence::Certain);
+    }
+    let surprise = match letters {
+        0 => 0.0,
+        // Fixed letters before or behind hexadecimal digits change the alphabet.
+        _ => surprise(body).max(surprise(longest_hex(body))),
+    };
+    // Seldom is such a value without any digit, or without any letter.
+    if surprise < -ODD_NATS {
+        None
+    } else if surprise < 0.0 || (body.len() >= 20 && (digits == 0 || letters == 0)) {
+        Some(Confidence::Possible)
+    } else {
+        Some(Confidence::Certain)
+    }
+}
+
+/// The longest run of hexadecimal digits in one case.
+fn longest_hex(body: &[u8]) -> &[u8] {
+    let lower = body.split(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let upper = body.split(|byte| !matches!(byte, b'0'..=b'9' | b'A'..=b'F'));
+    lower
+        .chain(upper)
+        .max_by_key(|run| run.len())
+        .unwrap_or_default()
 }

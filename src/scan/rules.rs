@@ -30,7 +30,7 @@ pub enum Rank {
 pub enum Guard {
     /// No guard.
     None,
-    /// An assignment follows: at most some letters, quotes and blanks, then `=`, `:` or a comma.
+    /// An assignment follows: behind the rest of the name `=`, `:`, a comma, a bracket.
     Assignment,
     /// A colon and then an at sign follow before the authority of a URL ends.
     Userinfo,
@@ -45,17 +45,12 @@ impl Guard {
         match self {
             Guard::None => true,
             Guard::Assignment => {
-                let name =
-                    |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-                let rest = skip(rest, 24, name);
-                let between = |byte: &u8| {
-                    matches!(
-                        byte,
-                        b'"' | b'\'' | b'`' | b']' | b' ' | b'\t' | b'\\' | b'|' | b'?'
-                    )
-                };
-                let rest = skip(rest, 12, between);
-                matches!(rest.first(), Some(b'=' | b':' | b',' | b'(' | b'>'))
+                let closes =
+                    |byte: &u8| in_name(byte) || closes_name(byte) || matches!(byte, b'|' | b'?');
+                matches!(
+                    skip(rest, 36, closes).first(),
+                    Some(b'=' | b':' | b',' | b'(' | b'>')
+                )
             }
             Guard::Userinfo => {
                 let mut colon = false;
@@ -130,9 +125,30 @@ impl SecretRule {
                 let to = (keyword.end + NEAR_BYTES + self.reach).min(text.len());
                 has_run(&text[keyword.end..to], usize::from(shortest)).then_some(keyword.start..to)
             }
-            Form::Assigned => self.guard.admits(text, keyword.end).then_some(keyword),
+            Form::Assigned => may_assign(&text[keyword.end..]).then_some(keyword),
         }
     }
+}
+
+/// Whether a value may stand behind the rest of a name. Such words are everywhere; most of what follows them in code is
+/// no value.
+fn may_assign(text: &[u8]) -> bool {
+    let rest = skip(skip(text, 24, in_name), 12, closes_name);
+    // Every value has digits or capitals.
+    let made = |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+    !matches!(rest.first(), None | Some(b'.' | b';' | b'{' | b'}' | b'/'))
+        && rest.iter().take(96).any(made)
+}
+
+fn in_name(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+}
+
+fn closes_name(byte: &u8) -> bool {
+    matches!(
+        byte,
+        b'"' | b'\'' | b'`' | b']' | b')' | b' ' | b'\t' | b'\\' | b'*'
+    )
 }
 
 /// Whether a run of so many letters, digits and marks with a digit in it starts near enough.

@@ -291,6 +291,6 @@ pub(super) use azure::checksums as annotated_checksums;
 pub(super) use checksums::{
     BASE58, BASE58_XRP, base36, base62_crc32, bech32_checksum, crc16, to_base58, to_base58check,
 };
-pub(super) use evidence::beside_provider;
+pub(super) use evidence::{beside_provider, in_reference};
 pub(super) use material::product;
 pub(super) use wallets::{last_word, word};

@@ -99,7 +99,11 @@ pub(super) fn assigned_secret(
     let name = &text[found.name.clone()];
     let promise = names::secret(name)?;
     let value = &text[found.value.clone()];
-    if !(8..=256).contains(&value.len()) || is_reference(value) || is_public(value) {
+    if !(8..=256).contains(&value.len())
+        || is_reference(value)
+        || is_public(value)
+        || in_reference(text, found.name.start)
+    {
         return None;
     }
     let token_letter = |byte: &u8| {
@@ -116,6 +120,12 @@ pub(super) fn assigned_secret(
     } else {
         return None;
     };
+    let judgement = match found.loose {
+        // Prose beside a telling word: only what a generator made.
+        true if judgement == Judgement::Doubtful || surprise(value) < RANDOM_NATS => return None,
+        true => Judgement::Doubtful,
+        false => judgement,
+    };
     Some((judgement, found.value))
 }
 
@@ -130,26 +140,31 @@ fn key(value: &[u8], promise: Promise, name: &[u8]) -> Option<Judgement> {
         // Digests and test vectors look the same: the name must say that it is a secret.
         let made = shape.digits >= 2 && letters >= 2 && value.len() >= 16;
         let digest = names::tells_of_digest(name);
-        return (strong && made && !digest).then_some(match value.len() {
-            32.. => Judgement::Plausible,
-            _ => Judgement::Doubtful,
-        });
+        return match (strong, value.len()) {
+            _ if !made || digest => None,
+            (true, 32..) => Some(Judgement::Plausible),
+            (true, _) | (false, 32..) => Some(Judgement::Doubtful),
+            (false, _) => None,
+        };
     }
     if letters == 0 {
         return None;
     }
     let surprise = surprise(value);
     if shape.digits == 0 {
-        let mixed = shape.upper > 1 && shape.lower > 1 && value.len() >= 20;
-        return (strong && mixed && surprise >= 1.5 * RANDOM_NATS).then_some(Judgement::Doubtful);
+        return (strong && value.len() >= 16 && surprise >= 1.5 * RANDOM_NATS).then_some(
+            match value.len() >= 24 && surprise >= 3.0 * RANDOM_NATS {
+                true => Judgement::Plausible,
+                false => Judgement::Doubtful,
+            },
+        );
     }
-    if strong && value.len() >= 16 && surprise >= RANDOM_NATS {
+    if strong && value.len() >= 12 && surprise >= RANDOM_NATS {
         Some(Judgement::Plausible)
     } else if strong && value.len() >= 10 && surprise >= ODD_NATS {
         Some(Judgement::Doubtful)
     } else {
-        let mixed = shape.upper > 1 && shape.lower > 1 && value.len() >= 20;
-        (mixed && surprise >= RANDOM_NATS).then_some(Judgement::Doubtful)
+        (value.len() >= 16 && surprise >= RANDOM_NATS).then_some(Judgement::Doubtful)
     }
 }
 
@@ -164,10 +179,15 @@ pub(super) fn assigned_password(
         || !(6..=128).contains(&value.len())
         || is_reference(value)
         || is_public(value)
+        || in_reference(text, found.name.start)
     {
         return None;
     }
-    Some((password(value, found.quoted)?, found.value))
+    let judgement = password(value, found.quoted)?;
+    if found.loose && (judgement == Judgement::Doubtful || value.len() < 8) {
+        return None;
+    }
+    Some((judgement, found.value))
 }
 
 /// A password that a person or a generator made up.
@@ -175,8 +195,8 @@ fn password(value: &[u8], quoted: bool) -> Option<Judgement> {
     let shape = shape(value);
     let kinds = [shape.upper, shape.lower, shape.digits, shape.other];
     let kinds = kinds.iter().filter(|count| **count > 0).count();
-    if shape.digits == 0
-        || kinds < 2
+    if kinds < 2
+        || (shape.digits == 0 && (kinds < 3 || value.len() < 10 || !quoted))
         || is_stand_in(value)
         || value
             .iter()
@@ -185,6 +205,9 @@ fn password(value: &[u8], quoted: bool) -> Option<Judgement> {
         return None;
     }
     let surprise = surprise(value);
+    if shape.digits == 0 && surprise < 0.0 {
+        return None;
+    }
     let identifier = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
     if !quoted && value.iter().all(identifier) && surprise < ODD_NATS {
         return None;
@@ -255,10 +278,39 @@ fn is_reference(value: &[u8]) -> bool {
         b"Secrets.",
         b"://",
     ];
+    let is_call = || {
+        let name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':');
+        let length = value.iter().take_while(|byte| name(byte)).count();
+        length >= 3 && value[length..].starts_with(b"(") && value.ends_with(b")")
+    };
     STARTS.iter().any(|start| value.starts_with(start))
         || INSIDE
             .iter()
             .any(|inside| memchr::memmem::find(value, inside).is_some())
+        || is_call()
+}
+
+/// Whether `at` lies inside the name of a place where the secret is, or of an encrypted value: an ARN, a value of SOPS.
+pub(in crate::scan) fn in_reference(text: &[u8], at: usize) -> bool {
+    const STARTS: &[&[u8]] = &[
+        b"arn:",
+        b"ENC[",
+        b"vault:",
+        b"op://",
+        b"ref+",
+        b"ssm:",
+        b"projects/",
+        b"secretsmanager",
+    ];
+    let before = &text[at.saturating_sub(256)..at];
+    let quotes =
+        |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`' | b'>');
+    let length = before.iter().rev().take_while(|byte| !quotes(byte)).count();
+    let word = &before[before.len() - length..];
+    // Base64 inside the reference ends in the sign that it may stand behind.
+    let mut behind_equals = memchr::memchr_iter(b'=', word).map(|at| &word[at + 1..]);
+    let is_start = |word: &[u8]| STARTS.iter().any(|start| word.starts_with(start));
+    is_start(word) || behind_equals.any(is_start)
 }
 
 /// Public keys, certificates, subresource integrity.
