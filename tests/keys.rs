@@ -33,6 +33,10 @@ fn run(folder: &Path, line: &str) {
 }
 
 /// Whether a program that the other tests do not need is on this machine.
+#[allow(
+    clippy::print_stdout,
+    reason = "whoever reads the output of a test wants to know"
+)]
 fn is_there(program: &str) -> bool {
     let known = Command::new(program)
         .arg("--help")

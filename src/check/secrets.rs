@@ -93,7 +93,8 @@ impl Check for Secrets {
     }
 
     fn find(&self, id: &str) -> Option<&'static Rule> {
-        static FOUND: Mutex<BTreeMap<&str, &Rule>> = Mutex::new(BTreeMap::new());
+        // By pack too: the policy is read, and names rules, before the packs that it names are in use.
+        static FOUND: Mutex<BTreeMap<(usize, &str), &Rule>> = Mutex::new(BTreeMap::new());
         if id == ALREADY_PRESENT.id {
             return Some(&ALREADY_PRESENT);
         }
@@ -101,11 +102,13 @@ impl Check for Secrets {
         let mut found = FOUND
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(&rule) = found.get(id) {
+        let pack = active();
+        let number = std::ptr::from_ref(pack).addr();
+        if let Some(&rule) = found.get(&(number, id)) {
             return Some(rule);
         }
-        let rule: &Rule = Box::leak(Box::new(rule_of(active().find(id)?)));
-        found.insert(rule.id, rule);
+        let rule: &Rule = Box::leak(Box::new(rule_of(pack.find(id)?)));
+        found.insert((number, rule.id), rule);
         Some(rule)
     }
 

@@ -47,6 +47,7 @@ impl Args {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<Exit, Refusal> {
         let layout = Layout::discover(&self.repo)?;
         let policy = server::load_policy(self.policy.as_deref(), Some(&layout.common_dir))?;
+        server::use_packs(&policy, None)?;
         let repo = Repo::open(layout)?;
         let git_dir = repo.layout().git_dir.clone();
         let name = match &self.name {

@@ -3,6 +3,7 @@
 //! git runs no hook, and says nothing, when the file is absent, a dangling link, not executable, or when
 //! `core.hooksPath` leads elsewhere. None of that shows until somebody looks.
 
+mod packs;
 #[cfg(test)]
 mod tests;
 
@@ -362,29 +363,33 @@ fn check_rights(file: &Path, lines: &mut Lines<'_>) {
         return; // Told elsewhere.
     };
     for path in [Some(file.as_path()), file.parent()].into_iter().flatten() {
-        let Ok(metadata) = fs::metadata(path) else {
-            continue;
-        };
-        let mode = metadata.permissions().mode();
-        // In a sticky folder such as /tmp nobody replaces a file of somebody else.
-        let sticky = metadata.is_dir() && mode & 0o1000 != 0;
-        if mode & 0o002 != 0 && !sticky {
-            lines.error(
-                format_args!(
-                    "{} can be changed by everybody on this machine",
-                    shown(path)
-                ),
-                format_args!("chmod o-w {}", shown(path)),
-            );
-        } else if mode & 0o020 != 0 && !sticky {
-            lines.warning(
-                format_args!("{} can be changed by group {}", shown(path), metadata.gid()),
-                format_args!(
-                    "unless all of that group administer the gate: chmod g-w {}",
-                    shown(path)
-                ),
-            );
-        }
+        check_mode(path, lines);
+    }
+}
+
+fn check_mode(path: &Path, lines: &mut Lines<'_>) {
+    let Ok(metadata) = fs::metadata(path) else {
+        return;
+    };
+    let mode = metadata.permissions().mode();
+    // In a sticky folder such as /tmp nobody replaces a file of somebody else.
+    let sticky = metadata.is_dir() && mode & 0o1000 != 0;
+    if mode & 0o002 != 0 && !sticky {
+        lines.error(
+            format_args!(
+                "{} can be changed by everybody on this machine",
+                shown(path)
+            ),
+            format_args!("chmod o-w {}", shown(path)),
+        );
+    } else if mode & 0o020 != 0 && !sticky {
+        lines.warning(
+            format_args!("{} can be changed by group {}", shown(path), metadata.gid()),
+            format_args!(
+                "unless all of that group administer the gate: chmod g-w {}",
+                shown(path)
+            ),
+        );
     }
 }
 
@@ -411,7 +416,7 @@ fn check_policy(file: &Path, lines: &mut Lines<'_>) -> Option<Policy> {
         Ok(policy) => {
             check_rights(file, lines);
             check_suppressions(file, &policy, lines);
-            check_rule_packs(&policy, lines);
+            packs::check(&policy.rule_packs, lines);
             Some(policy)
         }
         Err(error) => {
@@ -443,22 +448,6 @@ fn check_suppressions(file: &Path, policy: &Policy, lines: &mut Lines<'_>) {
                 ),
                 "take it out, or look at the finding again and set a new day",
             );
-        }
-    }
-}
-
-/// A pack that cannot be loaded refuses every push: nothing is judged with fewer rules than were meant.
-fn check_rule_packs(policy: &Policy, lines: &mut Lines<'_>) {
-    for pack in &policy.rule_packs {
-        match fs::metadata(pack) {
-            Ok(_) => check_rights(pack, lines),
-            Err(error) => lines.error(
-                format_args!(
-                    "the rules {} cannot be read, so every push is refused: {error}",
-                    shown(pack)
-                ),
-                "put them there, or take them out of the policy",
-            ),
         }
     }
 }

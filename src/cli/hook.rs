@@ -18,6 +18,7 @@ use crate::cli::server::{self, Judgement, Refusal};
 use crate::gate;
 use crate::host::{self, InputError, prepush};
 use crate::ledger::{Entry, Ledger, Moved, passing_key};
+use crate::policy::Policy;
 use crate::push::{HostKind, Pusher};
 use crate::repo::{Layout, Repo, RepoError};
 use crate::report;
@@ -92,7 +93,9 @@ pub(super) fn fast_path(args: &[OsString]) -> Option<Exit> {
 fn pre_receive(policy: Option<&Path>) -> Result<Exit, Refusal> {
     let layout = Layout::from_hook(&server::variable, &current_folder()?).map_err(unreadable)?;
     let policy = server::load_policy(policy, Some(&layout.common_dir)).map_err(for_pusher)?;
-    let (ledger, key) = server::open_ledger(&server::ledger_path(&policy, &layout))?;
+    let record = server::ledger_path(&policy, &layout);
+    let (ledger, key) = server::open_ledger(&record)?;
+    use_packs(&policy, &record).map_err(|refusal| packs_refused(refusal, &ledger))?;
     let budget = Budget::new(policy.bounds.clone());
     let mut stdin = std::io::stdin().lock();
     let push = host::receive(
@@ -138,6 +141,24 @@ fn exit(decision: &Decision) -> Exit {
     }
 }
 
+/// The rule packs of the policy. Compiled ones are kept beside the record, where only the gate may write.
+fn use_packs(policy: &Policy, record: &Path) -> Result<(), Refusal> {
+    let beside = record.parent().filter(|folder| *folder != Path::new(""));
+    server::use_packs(policy, Some(beside.unwrap_or(Path::new("."))))
+}
+
+/// Rules that cannot be used refuse every push, and the record says so.
+fn packs_refused(refusal: Refusal, ledger: &Ledger) -> Refusal {
+    if let Refusal::BadPolicy(why) = &refusal {
+        let why = format!("the policy cannot be used: {why}");
+        let (host, pusher) = (HostKind::Plain, Pusher::default());
+        let entry = Entry::refused_input(&why, host, &pusher, Timestamp::now());
+        // It is refused all the same when that fails.
+        let _ = ledger.append(&entry, LEDGER_PATIENCE);
+    }
+    for_pusher(refusal)
+}
+
 /// A push that cannot be read as one. It is recorded like any other refusal; when that fails, it is refused
 /// all the same.
 fn input_refused(error: &InputError, ledger: &Ledger) -> Refusal {
@@ -163,6 +184,7 @@ fn pre_push(
 ) -> Result<Exit, Refusal> {
     let layout = Layout::discover(&current_folder()?)?;
     let policy = server::load_policy(policy, Some(&layout.common_dir)).map_err(for_pusher)?;
+    server::use_packs(&policy, None).map_err(for_pusher)?;
     let identity = identity
         .or_else(|| {
             server::variable("RINGFENCE_IDENTITY").and_then(|value| value.into_string().ok())
@@ -205,6 +227,9 @@ fn post_receive(policy: Option<&Path>) -> Result<Exit, Refusal> {
     let policy = server::load_policy(policy, Some(&layout.common_dir))
         .map_err(|_| not_recorded(&"the policy cannot be used"))?;
     let path = server::ledger_path(&policy, &layout);
+    // Names are masked by the same rules as in the decision.
+    use_packs(&policy, &path)
+        .map_err(|_| not_recorded(&"the rules of the policy cannot be used"))?;
     let mut stdin = std::io::stdin().lock();
     let push = host::receive(
         &server::variable,

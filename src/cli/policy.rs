@@ -13,6 +13,7 @@ use crate::check;
 use crate::finding::{PathOp, RefOp};
 use crate::identity::{Actor, actor_at_any_time};
 use crate::policy::{self, Expect, Kind, Policy, Reason};
+use crate::scan::{self, PackError};
 
 /// Arguments of `ringfence policy`.
 #[derive(Debug, clap::Args)]
@@ -134,11 +135,19 @@ impl File {
 
 fn examine(file: &File, out: &mut dyn Write) -> Result<Exit, Stop> {
     let path = file.find()?;
-    let (policy, warnings) = Policy::load_examined(&path, &check::known(), jiff::Timestamp::now())
-        .map_err(|error| (error.to_string(), Exit::Usage))?;
+    let unusable = |error: policy::PolicyError| (error.to_string(), Exit::Usage);
+    // With its packs in use their rules are known by name.
+    let packs = Policy::load(&path, &check::known())
+        .map_err(unusable)?
+        .rule_packs;
+    let examined = examine_packs(&packs);
+    let now = jiff::Timestamp::now();
+    let (policy, warnings) =
+        Policy::load_examined(&path, &check::known(), now).map_err(unusable)?;
     if !warnings.each().is_empty() {
         let _ = writeln!(out, "{warnings}");
     }
+    let rules = examined?;
     let suppressions = match policy.suppressions().len() {
         0 => String::new(),
         1 => "1 suppression, ".to_owned(),
@@ -146,7 +155,7 @@ fn examine(file: &File, out: &mut dyn Write) -> Result<Exit, Stop> {
     };
     let _ = writeln!(
         out,
-        "{}: valid: {} identities, {} boundaries, {} tests, {suppressions}{} warnings",
+        "{}: valid: {} identities, {} boundaries, {} tests, {suppressions}{rules}{} warnings",
         policy.file,
         policy.identity_names().count(),
         policy.boundary_count(),
@@ -154,6 +163,23 @@ fn examine(file: &File, out: &mut dyn Write) -> Result<Exit, Stop> {
         warnings.each().len()
     );
     Ok(Exit::Accept)
+}
+
+/// What the packs of the policy bring, in words. Packs that cannot be used make the policy one that cannot be used.
+fn examine_packs(packs: &[PathBuf]) -> Result<String, Stop> {
+    // A path that is not here may be there on the server: that is a warning of the policy itself.
+    if packs.is_empty() || packs.iter().any(|pack| !pack.exists()) {
+        return Ok(String::new());
+    }
+    let wrong = |error: PackError| {
+        let lines = error.to_string();
+        let lines: Vec<String> = lines.lines().map(|line| format!("error: {line}")).collect();
+        let hint = "hint: every push is refused until the rules of the policy can be used";
+        (format!("{}\n{hint}", lines.join("\n")), Exit::Usage)
+    };
+    let examined = scan::examine(packs).map_err(wrong)?;
+    super::use_rules(packs, None).map_err(wrong)?;
+    Ok(format!("{examined}, "))
 }
 
 /// The actor that a question is about.

@@ -129,7 +129,7 @@ fn json_list() -> Value {
                 "confidence": secret.map(|rule| sure(rule.confidence)),
                 "prefix": secret.and_then(|rule| rule.prefix),
                 "description": about.map(|about| about.description),
-                "form": secret.map(|rule| form(rule)),
+                "form": secret.map(form),
                 "pattern": secret.map(|rule| rule.pattern),
                 "keywords": about.map(|about| about.keywords),
                 "validator": secret.map(|rule| rule.validator.name()),

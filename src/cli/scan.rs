@@ -18,7 +18,7 @@ use crate::check::{self, CHECKS, Hit, Text};
 use crate::cli::Exit;
 use crate::finding::Part;
 use crate::ledger;
-use crate::policy::Policy;
+use crate::policy::{Known, Policy};
 use crate::redact::{FingerprintKey, Quoted};
 use crate::scan::UNSCANNED;
 use baseline::{Baseline, NewBaseline};
@@ -57,6 +57,9 @@ pub(super) struct ScanArgs {
     /// is named by its whole path
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// A folder or file with more rules; may be given again. Those of the policy are used too
+    #[arg(long, value_name = "DIR")]
+    rules: Vec<PathBuf>,
     /// The identity to weigh for [default: the defaults of every rule, and suppressions that hold for everybody]
     #[arg(long = "as", value_name = "ID", requires = "policy")]
     identity: Option<String>,
@@ -81,12 +84,20 @@ fn scan(args: &ScanArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exi
         .map(|path| Baseline::read(path, &key))
         .transpose()
         .map_err(usage)?;
+    let known = Known {
+        packs: !args.rules.is_empty(),
+        ..check::known()
+    };
     let policy = args
         .policy
         .as_deref()
-        .map(|path| Policy::load(path, &check::known()))
+        .map(|path| Policy::load(path, &known))
         .transpose()
         .map_err(|error| error.to_string())?;
+    let mut packs = args.rules.clone();
+    packs.extend(policy.iter().flat_map(|policy| policy.rule_packs.clone()));
+    packs.dedup();
+    super::use_rules(&packs, None).map_err(|error| format!("error: {error}"))?;
     let weights = policy
         .as_ref()
         .map(|policy| Weights::new(policy, args.identity.as_deref(), args.repository.as_deref()))

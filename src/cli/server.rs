@@ -91,6 +91,14 @@ pub(super) fn load_policy(
     Policy::load(&path, &check::known()).map_err(|error| Refusal::BadPolicy(error.brief()))
 }
 
+/// Makes the rule packs of the policy those of this process, before anything is scanned. Never fewer rules than were
+/// meant: packs that cannot be used make the policy one that cannot be used. `cache`: see [`super::use_rules`].
+pub(super) fn use_packs(policy: &Policy, cache: Option<&Path>) -> Result<(), Refusal> {
+    super::use_rules(&policy.rule_packs, cache).map_err(|error| {
+        Refusal::BadPolicy(format!("rule pack {}", error.brief(&policy.rule_packs)))
+    })
+}
+
 /// Where the ledger of a repository is: what the policy says, else beside the repository.
 pub(super) fn ledger_path(policy: &Policy, layout: &Layout) -> PathBuf {
     match &policy.ledger {

@@ -215,7 +215,9 @@ pub fn read(files: &[(String, String)]) -> Result<Vec<Rule>, Vec<String>> {
         let file: FileText = match serde_saphyr::from_str(text) {
             Ok(file) => file,
             Err(error) => {
-                errors.push(format!("{name}: {error}"));
+                let line = error.location().map_or(1, |at| at.line());
+                let what = error.without_snippet().to_string().replace('\n', " ");
+                errors.push(format!("{name}:{line}: {what}"));
                 continue;
             }
         };
@@ -428,6 +430,12 @@ fn shape_of(pattern: &str) -> Result<Shape, String> {
         .nest_limit(50)
         .build()
         .parse(pattern)
+        .map_err(|error| match error {
+            // One line: what else the error shows is the pattern.
+            regex_syntax::Error::Parse(error) => error.kind().to_string(),
+            regex_syntax::Error::Translate(error) => error.kind().to_string(),
+            other => other.to_string(),
+        })
         .map_err(|error| format!("the pattern is not a regex: {error}"))?;
     let properties = hir.properties();
     Ok(Shape {

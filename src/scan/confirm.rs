@@ -373,7 +373,7 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
         .peekable();
     is_drawn_out(value)
         || is_hex_speech(value)
-        || (pieces.peek().is_some() && pieces.all(|piece| is_drawn_out(piece)))
+        || (pieces.peek().is_some() && pieces.all(is_drawn_out))
 }
 
 /// Few characters, a counted sequence or a repeated piece.

@@ -26,7 +26,7 @@ use std::ops::Range;
 use crate::budget::{Budget, Exhausted};
 use crate::finding::Confidence;
 pub use compile::Form;
-pub use pack::{PackError, active, load, use_pack};
+pub use pack::{Examined, PackError, active, examine, load, use_pack};
 pub use rules::{About, BUILTIN, Guard, Pack, Rank, SecretRule};
 pub use sample::{Dice, make as make_sample, surroundings, test_pack};
 pub use validators::Validator;

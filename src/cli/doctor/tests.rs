@@ -336,12 +336,27 @@ fn rules_that_are_not_there_and_suppressions_that_are_over() {
     server.write("policy.yaml", &policy, 0o644);
     let findings = server.findings();
     assert!(
-        findings.starts_with("error: the rules @/rules cannot be read, so every push is refused"),
+        findings.starts_with(
+            "error: the rules of the policy cannot be used, so every push is refused: @/rules: No such"
+        ),
         "{findings}"
     );
-    fs::create_dir(server.path("rules")).unwrap();
+    let pack = "provider: A\nreferences: []\nrevoke: ask\nrules:\n\
+        \x20 - { id: secret/acme-token, title: token, pattern: 'acme_[0-9a-f]{32}', keywords: [acme_], \
+        confidence: likely, examples: ['acme_{hex:32}'], negative: [acme_] }\n";
+    server.write("rules/acme.yaml", &pack.replace("{32}", "*"), 0o644);
+    let findings = server.findings();
+    assert!(
+        findings.contains("refused: @/rules/acme.yaml:5: the pattern has no bound"),
+        "{findings}"
+    );
+    server.write("rules/acme.yaml", pack, 0o644);
     let (exit, text) = server.doctor();
     assert_eq!(exit, Exit::Accept, "{text}");
+    assert!(
+        text.contains("the rules of the policy: 1 rule added"),
+        "{text}"
+    );
     assert!(
         text.contains(
             "warning: suppression old (@/policy.yaml:5) expired on 2020-01-01T00:00:00Z\n"

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use super::{Exit, doctor};
 use crate::check;
 use crate::policy::Policy;
+use crate::scan;
 use lines::{Lines, shown};
 use repositories::Settings;
 use shim::{Found, Hook};
@@ -286,7 +287,9 @@ impl Plan {
         let policy = std::path::absolute(&args.policy)
             .map_err(|error| format!("{}: {error}", shown(&args.policy)))?;
         // A hook with a policy that cannot be used refuses every push.
-        Policy::load(&policy, &check::known()).map_err(|error| error.to_string())?;
+        let read = Policy::load(&policy, &check::known()).map_err(|error| error.to_string())?;
+        scan::examine(&read.rule_packs)
+            .map_err(|error| format!("the rules of the policy: {error}"))?;
         Ok(Plan {
             host: args.host,
             binary,
