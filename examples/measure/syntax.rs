@@ -32,13 +32,13 @@ pub(crate) fn shape(sample: &str) -> Shape<'_> {
     if sample.contains('\n') {
         return Shape::Block(sample);
     }
-    if let Some((name, value)) = sample.split_once(['=', ':']) {
-        // Tokens may have such a sign of their own; no name is that long, or has so many digits. `jdbc:` and the like
-        // belong to what follows.
+    let sign = [sample.find('='), sample.find(": ")];
+    if let Some(at) = sign.into_iter().flatten().min() {
+        let (name, value) = (&sample[..at], &sample[at + 1..]);
+        // Tokens may have an equals sign of their own; no name is that long, or has so many digits.
         let is_name = |text: &str| {
             text.len() <= NAME_MAX_BYTES
                 && text.chars().filter(char::is_ascii_digit).count() <= 2
-                && !matches!(text, "jdbc" | "token")
                 && text.starts_with(|first: char| first.is_ascii_alphabetic())
                 && text
                     .chars()
