@@ -607,7 +607,9 @@ mod tests {
     #[test]
     fn nothing_ordinary_is_refused() {
         for (kind, texts) in ordinary(1) {
-            for (name, text) in texts {
+            // All of them take minutes where nothing is optimized; the command takes all.
+            let share = texts.len().div_ceil(3_000).max(1);
+            for (name, text) in texts.into_iter().step_by(share) {
                 let matches = tally::scan(text.as_bytes()).matches;
                 let refused = matches
                     .iter()

@@ -33,9 +33,12 @@ pub(crate) fn shape(sample: &str) -> Shape<'_> {
         return Shape::Block(sample);
     }
     if let Some((name, value)) = sample.split_once(['=', ':']) {
-        // Tokens may have an equals sign of their own; no name is that long.
+        // Tokens may have such a sign of their own; no name is that long, or has so many digits. `jdbc:` and the like
+        // belong to what follows.
         let is_name = |text: &str| {
             text.len() <= NAME_MAX_BYTES
+                && text.chars().filter(char::is_ascii_digit).count() <= 2
+                && !matches!(text, "jdbc" | "token")
                 && text.starts_with(|first: char| first.is_ascii_alphabetic())
                 && text
                     .chars()

@@ -55,9 +55,11 @@ pub(super) struct Run<'a> {
 
 /// A text, and how many it is inside of.
 #[derive(Clone, Copy)]
-struct Layer<'t> {
-    text: &'t [u8],
-    depth: u32,
+pub(super) struct Layer<'t> {
+    pub(super) text: &'t [u8],
+    pub(super) depth: u32,
+    /// The text was put together by guess. Guessing once more would go on until the depth ends.
+    pub(super) guessed: bool,
 }
 
 /// How places in an unpacked layer relate to the layer that holds it.
@@ -215,12 +217,11 @@ impl<'a> Run<'a> {
     /// Scans one layer and what is packed in it. Places are those of this layer.
     pub(super) fn layer(
         &mut self,
-        text: &[u8],
-        depth: u32,
+        layer: Layer<'_>,
         found: &mut Vec<Match>,
     ) -> Result<(), Exhausted> {
         let before = found.len();
-        self.unsettled(Layer { text, depth }, found)?;
+        self.unsettled(layer, found)?;
         // Here the places are still apart: in the layer outside, a packed part is one place.
         if found.len() > before + 1 {
             let settled = settle(found.split_off(before));
@@ -270,7 +271,9 @@ impl<'a> Run<'a> {
                 break;
             }
         }
-        self.anchored(layer, &anchors, &confirmed, found)?;
+        if !layer.guessed {
+            self.anchored(layer, &anchors, &confirmed, found)?;
+        }
         found.extend(confirmed.into_iter().map(|hit| Match {
             rule: hit.rule,
             value: text[hit.value.clone()].to_vec(),
@@ -377,7 +380,12 @@ impl<'a> Run<'a> {
         let before = found.len();
         let told = [self.unscanned.len(), self.opaque.len()];
         let around = self.open.take();
-        self.layer(inner, layer.depth + 1, found)?;
+        let inside = Layer {
+            text: inner,
+            depth: layer.depth + 1,
+            guessed: matches!(map, Map::Guessed(_)),
+        };
+        self.layer(inside, found)?;
         self.piece_open = self.open.take();
         self.open = around;
         if self.piece_open.is_some() && packed.end >= layer.text.len() {

@@ -13,9 +13,9 @@ pub const FOLD: u32 = 0x0020_2020;
 /// Shortest keyword: a keyword gives two neighbouring grams, so that one of them starts at an even offset.
 pub const KEYWORD_MIN_BYTES: usize = 4;
 
-/// Bytes of one entry: the folded gram (4), the keyword (2), where the gram stands in it (2). All numbers of the tables are
+/// Bytes of one entry: the folded gram (3), the keyword (2), where the gram stands in it (1). All numbers of the tables are
 /// little-endian.
-pub const ENTRY_BYTES: usize = 8;
+pub const ENTRY_BYTES: usize = 6;
 
 /// One gram of one keyword.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -133,7 +133,12 @@ impl<'a> Scanner<'a> {
     pub fn scan(&self, text: &[u8], budget: &Budget) -> Result<Outcome, Exhausted> {
         let mut run = decode::Run::new(self.pack, &self.limits, text.len(), budget);
         let mut found = Vec::new();
-        run.layer(text, 0, &mut found)?;
+        let whole = decode::Layer {
+            text,
+            depth: 0,
+            guessed: false,
+        };
+        run.layer(whole, &mut found)?;
         let mut unscanned = run.unscanned;
         unscanned.sort_by_key(|(bytes, _)| bytes.start);
         unscanned.dedup_by(|next, first| next.0 == first.0);

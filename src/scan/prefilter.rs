@@ -67,6 +67,9 @@ impl<'a> Prefilter<'a> {
         let (entries, rest) = rest.split_at_checked(ENTRY_BYTES.checked_mul(entries)?)?;
         let (ends, rest) = rest.split_at_checked(4 * (keywords + 1))?;
         let (exact, text) = rest.split_at_checked(keywords)?;
+        if usize::try_from(u32_at(ends, keywords)).ok()? != text.len() {
+            return None;
+        }
         Some(Prefilter {
             multiplier: u32::from_le_bytes(*multiplier),
             bitmap,

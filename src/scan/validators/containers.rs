@@ -320,7 +320,7 @@ pub(super) fn signify(letters: &[u8]) -> Judgement {
     }
 }
 
-/// A key of libgcrypt as an S-expression, the value being its head: `(private-key (rsa`, `(21:protected-private-key(3:rsa`.
+/// A key of libgcrypt as an S-expression. The value is its head: that it is private, protected or not, and its kind.
 pub(super) fn s_expression(text: &[u8], value: Range<usize>) -> (Judgement, Range<usize>) {
     const EXPRESSION_MAX_BYTES: usize = 16 << 10;
     let to = (value.start + EXPRESSION_MAX_BYTES).min(text.len());

@@ -306,7 +306,8 @@ pub(in crate::scan) fn in_reference(text: &[u8], at: usize) -> bool {
     let quotes =
         |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`' | b'>');
     let length = before.iter().rev().take_while(|byte| !quotes(byte)).count();
-    let word = &before[before.len() - length..];
+    // What begins here counts too.
+    let word = &text[at - length..text.len().min(at + 16)];
     // Base64 inside the reference ends in the sign that it may stand behind.
     let mut behind_equals = memchr::memchr_iter(b'=', word).map(|at| &word[at + 1..]);
     let is_start = |word: &[u8]| STARTS.iter().any(|start| word.starts_with(start));
