@@ -4,34 +4,52 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use serde::Deserialize;
+use crate::yaml::{self, Fields, Mistake, Node, Value};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct File {
     title: String,
     usual: String,
-    #[serde(default)]
     anywhere: Vec<Entry>,
-    #[serde(default)]
     root: Vec<Entry>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Entry {
-    Plain(String),
-    Full(Full),
+struct Entry {
+    glob: String,
+    why: String,
+    not: Vec<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Full {
-    glob: String,
-    #[serde(default)]
-    why: String,
-    #[serde(default)]
-    not: Vec<String>,
+fn file(text: &str, wrong: &mut Vec<Mistake>) -> Option<File> {
+    let tree = yaml::read(text, wrong)?;
+    let (needed, others) = (&["title", "usual"], &["anywhere", "root"]);
+    let fields = Fields::of(&tree, "a preset", needed, others, wrong)?;
+    let mut entries = |name| {
+        let items = fields.items(name, wrong).iter();
+        items.filter_map(|node| entry(node, wrong)).collect()
+    };
+    Some(File {
+        anywhere: entries("anywhere"),
+        root: entries("root"),
+        title: fields.text("title", wrong)?,
+        usual: fields.text("usual", wrong)?,
+    })
+}
+
+/// A glob alone, or with what there is to say of it.
+fn entry(node: &Node<'_>, wrong: &mut Vec<Mistake>) -> Option<Entry> {
+    if let Value::Scalar(glob) = &node.value {
+        return Some(Entry {
+            glob: glob.clone().into_owned(),
+            why: String::new(),
+            not: Vec::new(),
+        });
+    }
+    let fields = Fields::of(node, "an entry", &["glob"], &["why", "not"], wrong)?;
+    Some(Entry {
+        glob: fields.text("glob", wrong)?,
+        why: fields.text("why", wrong).unwrap_or_default(),
+        not: fields.texts("not", wrong),
+    })
 }
 
 /// Writes `presets.rs` into `out`.
@@ -47,8 +65,12 @@ pub(crate) fn compile(rules: &Path, out: &Path) {
             .unwrap_or_else(|| panic!("{}: not named NAME.yaml", path.display()))
             .to_owned();
         let text = std::fs::read_to_string(&path).expect("the file can be read");
-        let file: File = serde_saphyr::from_str(&text)
-            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut wrong = Vec::new();
+        let file = file(&text, &mut wrong);
+        if let Some(mistake) = wrong.first() {
+            panic!("{}:{}: {mistake}", path.display(), mistake.at.line);
+        }
+        let file = file.expect("a file without mistakes has all that is needed");
         files.insert(name, file);
     }
     let mut code = String::from("pub(super) static PRESETS: &[Preset] = &[\n");
@@ -58,10 +80,7 @@ pub(crate) fn compile(rules: &Path, out: &Path) {
         let mut globs = Vec::new();
         let mut rows = String::new();
         for (prefix, entry) in anywhere.chain(root) {
-            let (glob, why, not) = match entry {
-                Entry::Plain(glob) => (glob, "", &[][..]),
-                Entry::Full(full) => (&full.glob, full.why.as_str(), &full.not[..]),
-            };
+            let Entry { glob, why, not } = entry;
             let not: Vec<String> = not
                 .iter()
                 .flat_map(|glob| expand(&format!("{prefix}{glob}")))

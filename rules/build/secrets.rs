@@ -3,10 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-#[path = "../../src/scan/compile.rs"]
+#[path = "../../src/scan/compile/mod.rs"]
 #[allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     reason = "the file is a public module of the library too"
 )]
 mod compile;
@@ -30,8 +31,8 @@ const HASH_TRIES: u32 = 300;
 pub(crate) fn compile(out: &Path) {
     println!("cargo::rerun-if-changed=rules/secrets");
     println!("cargo::rerun-if-changed=rules/common-grams.txt");
-    for shared in ["compile", "grams", "marks"] {
-        println!("cargo::rerun-if-changed=src/scan/{shared}.rs");
+    for shared in ["scan/compile", "scan/grams.rs", "scan/marks.rs", "yaml"] {
+        println!("cargo::rerun-if-changed=src/{shared}");
     }
     match compile::read(&files(Path::new("rules/secrets"))) {
         Ok(rules) => {

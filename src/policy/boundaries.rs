@@ -12,8 +12,8 @@ use super::keys::{self, BOUNDARY, CONFIDENCES, GUARD, LEVELS, LIMITS, PATH_ALLOW
 use super::pattern::Pattern;
 use super::presets::{preset, presets};
 use super::read::{self, Fields};
-use super::yaml::{Node, Value};
 use crate::finding::{Level, PolicyAt};
+use crate::yaml::{Node, Value};
 
 /// Reads boundaries of one file.
 pub(super) struct Reader<'r, 't> {

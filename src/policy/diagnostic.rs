@@ -1,23 +1,16 @@
 //! Mistakes in a policy, shown with file, line, caret and a way out.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+
+use crate::yaml::shown;
+pub(super) use crate::yaml::{At, quoted};
 
 /// Most mistakes shown of one file.
 const SHOWN_MAX: usize = 20;
 
 /// Longest source line shown, in characters.
 const LINE_MAX_CHARS: usize = 160;
-
-/// A piece of the policy's text. Lines from 1; columns in characters, from 1; `line` 0: the file as a whole.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct At {
-    pub(super) line: u32,
-    pub(super) column: u32,
-    /// Length in characters, at least 1 when shown.
-    pub(super) width: u32,
-}
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -246,19 +239,6 @@ impl<'t> Log<'t> {
     }
 }
 
-/// One character for one character, so that carets stay in place.
-fn shown(c: char) -> char {
-    match c {
-        '\t' => ' ',
-        c if c.is_control()
-            || matches!(u32::from(c), 0x200B..=0x200F | 0x202A..=0x202E | 0x2060..=0x206F | 0xFEFF | 0xE0000..=0xE007F) =>
-        {
-            '?'
-        }
-        c => c,
-    }
-}
-
 impl Diagnostic {
     /// Adds a line under the caret.
     pub(super) fn note(&mut self, note: impl Into<String>) -> &mut Self {
@@ -317,13 +297,4 @@ fn edits(a: &str, b: &str) -> usize {
         before = std::mem::replace(&mut above, row);
     }
     above[b.len()]
-}
-
-/// Words of the policy, quoted for a message and cut.
-pub(super) fn quoted(text: &str) -> Cow<'_, str> {
-    if text.len() <= 60 && !text.chars().any(|c| c != shown(c)) {
-        return Cow::Borrowed(text);
-    }
-    let cut: String = text.chars().take(60).map(shown).collect();
-    Cow::Owned(format!("{cut}..."))
 }

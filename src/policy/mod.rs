@@ -8,7 +8,6 @@ mod explain;
 mod fold;
 mod keys;
 mod pattern;
-mod plain;
 mod presets;
 mod read;
 mod repository;
@@ -17,7 +16,6 @@ mod sections;
 mod suppressions;
 #[cfg(test)]
 mod tests;
-mod yaml;
 
 use std::ffi::OsString;
 use std::io::Read as _;
@@ -39,6 +37,7 @@ pub use suppressions::{InForce, Suppression, SuppressionView};
 use crate::budget::Bounds;
 use crate::finding::{PathOp, RefOp};
 use crate::push::{HostKind, RefName};
+use crate::yaml;
 pub(crate) use boundary::Layer;
 use diagnostic::{At, Log, quoted};
 
@@ -458,7 +457,7 @@ fn build<'t>(
     known: &Known<'_>,
     log: &mut Log<'t>,
 ) -> Option<Policy> {
-    let tree = yaml::read(text, log)?;
+    let tree = read::tree(text, log)?;
     check_version(&tree, log)?;
     let top = read::fields(&tree, keys::POLICY, "the policy", tree.at, log)?;
     let known = &Known {

@@ -6,12 +6,25 @@ use std::time::Duration;
 use super::diagnostic::{At, Log, nearest, quoted};
 use super::keys::Key;
 use super::pattern::Pattern;
-use super::yaml::{Node, Value};
+use crate::yaml::{self, Node, Value};
+
+/// The tree of a text. `None`: a mistake was noted that leaves none.
+pub(super) fn tree<'t>(text: &'t str, log: &mut Log<'t>) -> Option<Node<'t>> {
+    let mut wrong = Vec::new();
+    let tree = yaml::read(text, &mut wrong);
+    for mistake in wrong {
+        let told = log.error(mistake.at, mistake.message);
+        if let Some(note) = mistake.note {
+            told.note(note);
+        }
+    }
+    tree
+}
 
 /// The keys of one map, all known.
 pub(super) struct Fields<'n, 't> {
     pub(super) at: At,
-    node: &'n [(super::yaml::Key<'t>, Node<'t>)],
+    node: &'n [(yaml::Key<'t>, Node<'t>)],
     keys: &'static [Key],
     /// Keys that are not there, but another is that looks like it.
     mistyped: Vec<&'static str>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::boundary::Layer;
 use super::diagnostic::{Log, PolicyError};
-use super::{Known, boundaries, check_version, checked_text, failed, keys, read, yaml};
+use super::{Known, boundaries, check_version, checked_text, failed, keys, read};
 
 /// A repository's own policy: it can only narrow.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ impl RepositoryPolicy {
         let file: Arc<str> = name.into();
         let source = checked_text(&file, text)?;
         let mut log = Log::new(source, None);
-        let layers = yaml::read(source, &mut log).and_then(|tree| {
+        let layers = read::tree(source, &mut log).and_then(|tree| {
             check_version(&tree, &mut log)?;
             let top = read::fields(
                 &tree,

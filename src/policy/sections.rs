@@ -11,11 +11,11 @@ use super::diagnostic::{At, Log, quoted};
 use super::keys::{self, BUDGET, HOST, IDENTITY, MATCH, TEST, VALID};
 use super::pattern::Pattern;
 use super::read::{self, Fields};
-use super::yaml::{Node, Value};
 use super::{Expect, Home, HostConfig, Identity, Kind, Mode, TestCase, Traits};
 use crate::budget::Bounds;
 use crate::finding::{PathOp, RefOp};
 use crate::push::{HostKind, RefName};
+use crate::yaml::{Node, Value};
 
 /// Names go into messages, the record and the command line.
 pub(super) fn check_name(name: &str, at: At, what: &str, log: &mut Log<'_>) {

@@ -17,10 +17,10 @@ use super::diagnostic::{At, Log, quoted};
 use super::keys::SUPPRESSION;
 use super::pattern::Pattern;
 use super::read::{self, Fields};
-use super::yaml::Node;
 use super::{Identity, Known, Policy, sections};
 use crate::finding;
 use crate::redact::Fingerprint;
+use crate::yaml::Node;
 
 /// One of `suppressions:`.
 #[derive(Debug, Clone)]

@@ -2,15 +2,14 @@
 
 use proptest::prelude::*;
 
-use super::super::plain;
 use super::*;
 
 fn full(text: &str) -> Result<Node<'_>, String> {
-    let mut log = Log::new(text, None);
-    let tree = read_any(text, &mut log);
-    match log.finish(&"policy.yaml".into()) {
-        Err(error) => Err(error.to_string()),
-        Ok(_) => tree.ok_or_else(|| "no tree".to_owned()),
+    let mut wrong = Vec::new();
+    let tree = read_any(text, &mut wrong);
+    match wrong.first() {
+        Some(mistake) => Err(mistake.to_string()),
+        None => tree.ok_or_else(|| "no tree".to_owned()),
     }
 }
 
@@ -46,7 +45,7 @@ fn assert_same(text: &str) {
     }
 }
 
-const POLICY: &str = include_str!("../../../testdata/policies/valid/design.yaml");
+const POLICY: &str = include_str!("../../testdata/policies/valid/design.yaml");
 
 #[test]
 fn an_ordinary_policy_is_plain() {

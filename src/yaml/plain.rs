@@ -6,8 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::diagnostic::At;
-use super::yaml::{Key, NODES_MAX, Node, Value};
+use super::{At, Key, NODES_MAX, Node, Value};
 
 /// Deepest nesting read here.
 const DEPTH_MAX: usize = 16;

@@ -1,28 +1,76 @@
 //! YAML text to a tree that knows its lines. Anchors, aliases, tags, directives and several documents are
 //! refused where they stand, so the tree is never larger than the text.
+//!
+//! Policies and rule files are read by it. Shared with the build script, so it imports nothing of the crate.
+
+mod fields;
+mod plain;
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde_saphyr::granit_parser as granit;
+use granit_parser as granit;
 
-use super::diagnostic::{At, Log, quoted};
+pub(crate) use fields::Fields;
 
 /// Most values in one file.
-pub(super) const NODES_MAX: usize = 50_000;
+const NODES_MAX: usize = 50_000;
 
-/// Deepest nesting. A policy needs 8.
+/// Deepest nesting. A policy needs 8, a rule file 5.
 const DEPTH_MAX: usize = 32;
+
+/// A piece of the text. Lines from 1; columns in characters, from 1; `line` 0: the file as a whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct At {
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+    /// Length in characters, at least 1 when shown.
+    pub(crate) width: u32,
+}
+
+/// What is wrong, where, and at times a way out. `Display` is one line without the place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mistake {
+    pub(crate) at: At,
+    pub(crate) message: String,
+    pub(crate) note: Option<String>,
+}
+
+impl Mistake {
+    fn new(at: At, message: impl Into<String>) -> Self {
+        Mistake {
+            at,
+            message: message.into(),
+            note: None,
+        }
+    }
+
+    fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.note {
+            Some(note) => write!(f, "; {note}"),
+            None => Ok(()),
+        }
+    }
+}
 
 /// A value with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Node<'t> {
-    pub(super) at: At,
-    pub(super) value: Value<'t>,
+pub(crate) struct Node<'t> {
+    pub(crate) at: At,
+    pub(crate) value: Value<'t>,
 }
 
 /// What a value is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Value<'t> {
+pub(crate) enum Value<'t> {
     /// Nothing, or a plain `null` or `~`.
     Nothing,
     /// Text, a number, a date: the reader knows what it wants.
@@ -35,14 +83,14 @@ pub(super) enum Value<'t> {
 
 /// A key with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Key<'t> {
-    pub(super) at: At,
-    pub(super) name: Cow<'t, str>,
+pub(crate) struct Key<'t> {
+    pub(crate) at: At,
+    pub(crate) name: Cow<'t, str>,
 }
 
 impl Value<'_> {
     /// What it is, for messages.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Value::Nothing => "nothing",
             Value::Scalar(_) => "a plain value",
@@ -53,12 +101,12 @@ impl Value<'_> {
 }
 
 /// Reads the one document of a text. `None`: a mistake was noted that leaves no tree.
-pub(super) fn read<'t>(text: &'t str, log: &mut Log<'t>) -> Option<Node<'t>> {
-    super::plain::read(text).or_else(|| read_any(text, log))
+pub(crate) fn read<'t>(text: &'t str, wrong: &mut Vec<Mistake>) -> Option<Node<'t>> {
+    plain::read(text).or_else(|| read_any(text, wrong))
 }
 
 /// Reads all of YAML, and says what is wrong.
-fn read_any<'t>(text: &'t str, log: &mut Log<'t>) -> Option<Node<'t>> {
+fn read_any<'t>(text: &'t str, wrong: &mut Vec<Mistake>) -> Option<Node<'t>> {
     let mut options = granit::options! {
         emit_unresolved_aliases: true,
         emit_anchor_events: true,
@@ -68,7 +116,7 @@ fn read_any<'t>(text: &'t str, log: &mut Log<'t>) -> Option<Node<'t>> {
     };
     options.set_emit_comments(false);
     let events = granit::Parser::new_from_str_with_options(text, options);
-    build(text, events, log)
+    build(text, events, wrong)
 }
 
 /// A collection that is not closed yet.
@@ -80,7 +128,7 @@ enum Open<'t> {
 fn build<'t>(
     text: &'t str,
     events: impl Iterator<Item = Result<(granit::Event<'t>, granit::Span), granit::ScanError>>,
-    log: &mut Log<'t>,
+    wrong: &mut Vec<Mistake>,
 ) -> Option<Node<'t>> {
     use granit::Event;
     let mut open: Vec<Open<'t>> = Vec::new();
@@ -97,10 +145,11 @@ fn build<'t>(
                     width: 1,
                 };
                 let here = marker.byte_offset().and_then(|offset| text.get(offset..));
-                let mistake = log.error(at, format!("this is not YAML: {}", error.info()));
+                let mut mistake = Mistake::new(at, format!("this is not YAML: {}", error.info()));
                 if here.is_some_and(|rest| rest.starts_with(['@', '`', '%', '*', '&', '!', '|'])) {
-                    mistake.note("text that starts with a sign needs quotes");
+                    mistake = mistake.note("text that starts with a sign needs quotes");
                 }
+                wrong.push(mistake);
                 return None;
             }
         };
@@ -110,26 +159,26 @@ fn build<'t>(
             Event::SequenceStart(_, _, tag) => tag.is_some(),
             Event::MappingStart(_, _, tag) => tag.is_some(),
             Event::Anchor(..) => {
-                log.error(at, "an anchor (`&name`) is not allowed in a policy")
-                    .note("write the value out where it is needed");
+                let mistake = Mistake::new(at, "an anchor (`&name`) is not allowed");
+                wrong.push(mistake.note("write the value out where it is needed"));
                 return None;
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                log.error(at, "an alias (`*name`) is not allowed in a policy")
-                    .note("write the value out, or put a pattern that starts with `*` in quotes");
+                let mistake = Mistake::new(at, "an alias (`*name`) is not allowed");
+                let note = "write the value out, or put a pattern that starts with `*` in quotes";
+                wrong.push(mistake.note(note));
                 return None;
             }
             Event::DocumentStart(..) if document.is_some() => {
-                log.error(at, "a policy is one document: `---` may not follow");
+                let what = "the file must be one document: `---` may not follow";
+                wrong.push(Mistake::new(at, what));
                 return None;
             }
             _ => false,
         };
         if tagged {
-            log.error(
-                span.tag_span().map_or(at, |span| place(&span)),
-                "a tag (`!name`) is not allowed in a policy",
-            );
+            let at = span.tag_span().map_or(at, |span| place(&span));
+            wrong.push(Mistake::new(at, "a tag (`!name`) is not allowed"));
             return None;
         }
         let done = match event {
@@ -155,7 +204,7 @@ fn build<'t>(
                     value: Value::List(items),
                 }),
                 Some(Open::Map(at, entries, _)) => {
-                    find_duplicates(&entries, log);
+                    find_duplicates(&entries, wrong);
                     Some(Node {
                         at,
                         value: Value::Map(entries),
@@ -170,7 +219,8 @@ fn build<'t>(
         };
         nodes += 1;
         if nodes > NODES_MAX {
-            log.error(node.at, format!("a policy has at most {NODES_MAX} values"));
+            let what = format!("a file has at most {NODES_MAX} values");
+            wrong.push(Mistake::new(node.at, what));
             return None;
         }
         match open.last_mut() {
@@ -178,40 +228,41 @@ fn build<'t>(
             Some(Open::List(_, items)) => items.push(node),
             Some(Open::Map(_, entries, waiting)) => match waiting.take() {
                 Some(key) => entries.push((key, node)),
-                None => *waiting = Some(key(node, log)?),
+                None => *waiting = Some(key(node, wrong)?),
             },
         }
     }
     match document {
         Some(node) => Some(node),
         None => {
-            log.error(At::default(), "the file is empty");
+            wrong.push(Mistake::new(At::default(), "the file is empty"));
             None
         }
     }
 }
 
 /// Takes a node as the next key of a map.
-fn key<'t>(node: Node<'t>, log: &mut Log<'t>) -> Option<Key<'t>> {
+fn key<'t>(node: Node<'t>, wrong: &mut Vec<Mistake>) -> Option<Key<'t>> {
     let at = node.at;
     match node.value {
         Value::Scalar(name) => Some(Key { at, name }),
         other => {
-            log.error(at, format!("a key must be a name, not {}", other.kind()));
+            let what = format!("a key must be a name, not {}", other.kind());
+            wrong.push(Mistake::new(at, what));
             None
         }
     }
 }
 
 /// Notes keys that are there twice.
-fn find_duplicates(entries: &[(Key<'_>, Node<'_>)], log: &mut Log<'_>) {
+fn find_duplicates(entries: &[(Key<'_>, Node<'_>)], wrong: &mut Vec<Mistake>) {
     let mut keys: Vec<&Key<'_>> = entries.iter().map(|(key, _)| key).collect();
     keys.sort_by(|a, b| a.name.cmp(&b.name).then(a.at.line.cmp(&b.at.line)));
     for pair in keys.windows(2) {
         if pair[0].name == pair[1].name {
             let twice = format!("the key `{}` is here twice", quoted(&pair[1].name));
-            log.error(pair[1].at, twice)
-                .note(format!("first on line {}", pair[0].at.line));
+            let first = format!("first on line {}", pair[0].at.line);
+            wrong.push(Mistake::new(pair[1].at, twice).note(first));
         }
     }
 }
@@ -232,6 +283,28 @@ fn place(span: &granit::Span) -> At {
 
 fn number(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+/// Words of the text, quoted for a message and cut.
+pub(crate) fn quoted(text: &str) -> Cow<'_, str> {
+    if text.len() <= 60 && !text.chars().any(|c| c != shown(c)) {
+        return Cow::Borrowed(text);
+    }
+    let cut: String = text.chars().take(60).map(shown).collect();
+    Cow::Owned(format!("{cut}..."))
+}
+
+/// One character for one character, so that carets stay in place.
+pub(crate) fn shown(c: char) -> char {
+    match c {
+        '\t' => ' ',
+        c if c.is_control()
+            || matches!(u32::from(c), 0x200B..=0x200F | 0x202A..=0x202E | 0x2060..=0x206F | 0xFEFF | 0xE0000..=0xE007F) =>
+        {
+            '?'
+        }
+        c => c,
+    }
 }
 
 #[cfg(test)]
