@@ -24,7 +24,7 @@ fn main() {
     println!(
         "{} secret rules, {} keywords",
         pack.len(),
-        pack.prefilter.len()
+        pack.prefilter.len() + pack.names.len()
     );
     let goal = |name: &str, text: &str| println!("\n{name}  {text}");
 

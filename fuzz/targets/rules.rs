@@ -59,10 +59,10 @@ fn works(rules: &[Rule]) {
     let Some(words) = Keywords::of(rules) else {
         return;
     };
-    let tables = grams::build(&words.list, 1);
+    let tables = grams::build(&words.everywhere.words, 1);
     let prefilter = Prefilter::of(&tables).expect("tables of `build`");
     // Every keyword is found where it stands.
-    for (number, (keyword, _)) in words.list.iter().enumerate().take(200) {
+    for (number, (keyword, _)) in words.everywhere.words.iter().enumerate().take(200) {
         let text = [b"..", keyword.as_slice(), b".."].concat();
         let mut seen = Seen(Vec::new());
         prefilter.walk(&text, &mut seen);

@@ -21,6 +21,7 @@ use super::compile::Form;
 use super::confirm::{self, Confirmed, Window, Work};
 use super::marks::MARKS;
 use super::prefilter::{BLOCK, Visit};
+use super::rules::{self, Kind};
 use super::rules::{Pack, Rank};
 use super::{Limits, Match, escapes, settle};
 use crate::budget::{Budget, Exhausted};
@@ -137,6 +138,8 @@ struct Notes<'p> {
     dense: Vec<Range<usize>>,
     /// Keywords of formats that are told by themselves.
     anchors: Vec<usize>,
+    /// Where names of providers are looked for.
+    near: Vec<Range<usize>>,
 }
 
 impl Visit for Notes<'_> {
@@ -148,14 +151,39 @@ impl Visit for Notes<'_> {
             self.over = Some(over);
             return;
         }
-        let Some(rules) = self.pack.rules_of_keyword(keyword) else {
-            self.marks.push(start);
-            return;
-        };
+        match self.pack.keyword(keyword) {
+            Kind::Rules(rules) => {
+                let end = start + self.pack.prefilter.keyword(keyword).bytes.len();
+                self.wanted(rules, start..end);
+            }
+            Kind::Mark => self.marks.push(start),
+            Kind::Telling => {
+                let Some(near) = rules::near_telling(self.text, start) else {
+                    return;
+                };
+                match self.near.last_mut() {
+                    Some(last) if near.start <= last.end => last.end = last.end.max(near.end),
+                    _ => self.near.push(near),
+                }
+            }
+        }
+    }
+
+    fn dense(&mut self, start: usize) {
+        match self.dense.last_mut() {
+            Some(last) if last.end == start => last.end = start + BLOCK,
+            _ => self.dense.push(start..start + BLOCK),
+        }
+    }
+}
+
+impl Notes<'_> {
+    /// Notes where each of the rules must be asked, for a keyword of theirs.
+    fn wanted(&mut self, rules: impl Iterator<Item = u16>, keyword: Range<usize>) {
+        let start = keyword.start;
         if self.last.is_empty() {
             self.last = vec![0; self.pack.len()];
         }
-        let keyword = start..start + self.pack.prefilter.keyword(keyword).bytes.len();
         for rule in rules {
             let wanted = self.pack.rule(usize::from(rule));
             let Some(window) = wanted.window(self.text, keyword.clone()) else {
@@ -189,12 +217,41 @@ impl Visit for Notes<'_> {
         }
     }
 
-    fn dense(&mut self, start: usize) {
-        match self.dense.last_mut() {
-            Some(last) if last.end == start => last.end = start + BLOCK,
-            _ => self.dense.push(start..start + BLOCK),
+    /// Looks for the names of providers near the telling words.
+    fn names(&mut self) {
+        for near in std::mem::take(&mut self.near) {
+            let (pack, text) = (self.pack, self.text);
+            let mut names = Names {
+                offset: near.start,
+                notes: self,
+            };
+            pack.names.walk(&text[near], &mut names);
         }
     }
+}
+
+/// What the walk for names notes, in a part of the text.
+struct Names<'n, 'p> {
+    notes: &'n mut Notes<'p>,
+    offset: usize,
+}
+
+impl Visit for Names<'_, '_> {
+    fn keyword(&mut self, name: usize, start: usize) {
+        let notes = &mut *self.notes;
+        if notes.over.is_some() {
+            return;
+        }
+        if let Err(over) = notes.work.pace(KEYWORD_COST, notes.budget) {
+            notes.over = Some(over);
+            return;
+        }
+        let start = self.offset + start;
+        let end = start + notes.pack.names.keyword(name).bytes.len();
+        notes.wanted(notes.pack.rules_of_name(name), start..end);
+    }
+
+    fn dense(&mut self, _: usize) {}
 }
 
 impl<'a> Run<'a> {
@@ -243,8 +300,10 @@ impl<'a> Run<'a> {
             marks: Vec::new(),
             dense: Vec::new(),
             anchors: Vec::new(),
+            near: Vec::new(),
         };
         self.pack.prefilter.walk(text, &mut notes);
+        notes.names();
         let Notes {
             windows,
             marks,

@@ -7,6 +7,7 @@ use std::sync::{LazyLock, OnceLock};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::compile::{Form, GROUP, REGEX_MAX_BYTES};
+use super::marks::MARKS;
 use super::prefilter::{Prefilter, u16_at, u32_at};
 use super::validators::Validator;
 use crate::finding::Confidence;
@@ -123,7 +124,8 @@ impl SecretRule {
             }),
             Form::Named { shortest, .. } => {
                 let to = (keyword.end + NEAR_BYTES + self.reach).min(text.len());
-                has_run(&text[keyword.end..to], usize::from(shortest)).then_some(keyword.start..to)
+                has_run(&text[keyword.end..to], usize::from(shortest), NEAR_BYTES)
+                    .then_some(keyword.start..to)
             }
             Form::Assigned => may_assign(&text[keyword.end..]).then_some(keyword),
         }
@@ -151,8 +153,17 @@ fn closes_name(byte: &u8) -> bool {
     )
 }
 
-/// Whether a run of so many letters, digits and marks with a digit in it starts near enough.
-fn has_run(text: &[u8], shortest: usize) -> bool {
+/// Where a name may stand near a telling word, if a value that a provider may have issued follows the word.
+pub(super) fn near_telling(text: &[u8], word: usize) -> Option<Range<usize>> {
+    const VALUE_MIN_BYTES: usize = 12;
+    const REACH: usize = 2 * NEAR_BYTES;
+    let to = (word + REACH + VALUE_MIN_BYTES).min(text.len());
+    let has_value = has_run(&text[word..to], VALUE_MIN_BYTES, REACH);
+    has_value.then_some(word.saturating_sub(REACH)..(word + REACH).min(text.len()))
+}
+
+/// Whether a run of so many letters, digits and marks with a digit in it starts within reach.
+fn has_run(text: &[u8], shortest: usize, reach: usize) -> bool {
     let (mut length, mut digits) = (0, 0);
     for (at, byte) in text.iter().enumerate() {
         // What a value may be made of: no blanks, quotes or brackets.
@@ -173,7 +184,7 @@ fn has_run(text: &[u8], shortest: usize) -> bool {
                 | b','
                 | b';'
         );
-        if ends && at >= NEAR_BYTES {
+        if ends && at >= reach {
             return false;
         }
         if ends {
@@ -344,11 +355,14 @@ type Places = Box<[OnceLock<&'static Loaded>]>;
 /// Rules that were compiled: bytes that are read in place. A rule is loaded when a keyword of it hits.
 pub struct Pack {
     count: usize,
-    /// Finds the keywords.
+    /// Finds the keywords that may stand anywhere. Behind those of rules come the marks of compressed streams, then the
+    /// words that tell of a value.
     pub prefilter: Prefilter<'static>,
-    /// Keywords beyond so many are marks of compressed streams.
     keywords_of_rules: usize,
     rules_of: Parts,
+    /// Finds the names of providers.
+    pub names: Prefilter<'static>,
+    rules_of_name: Parts,
     records: Parts,
     groups: Vec<&'static Group>,
     loaded: Box<[OnceLock<Places>]>,
@@ -377,6 +391,21 @@ impl Parts {
     fn part(&self, index: usize) -> &'static [u8] {
         &self.bytes[self.range(index)]
     }
+
+    /// The part as numbers of two bytes.
+    fn numbers(&self, index: usize) -> impl Iterator<Item = u16> {
+        self.range(index).map(|at| u16_at(self.bytes, at))
+    }
+}
+
+/// What a keyword is for.
+pub(super) enum Kind<R> {
+    /// These rules want to hear of it.
+    Rules(R),
+    /// A compressed stream may stand there.
+    Mark,
+    /// A value may follow that belongs to a provider whose name is near.
+    Telling,
 }
 
 /// The pack that is part of the program.
@@ -388,11 +417,13 @@ pub static BUILTIN: LazyLock<Pack> = LazyLock::new(|| {
 impl Pack {
     /// Reads what [`super::compile::pack`] wrote, in place. `None`: it is none.
     pub(super) fn of(bytes: &'static [u8]) -> Option<Self> {
-        let (counts, rest) = bytes.split_first_chunk::<12>()?;
+        let (counts, rest) = bytes.split_first_chunk::<20>()?;
         let number = |at: usize| usize::try_from(u32_at(counts, at)).ok();
-        let (count, keywords_of_rules, before) = (number(0)?, number(1)?, number(2)?);
-        let (rules, tables) = rest.split_at_checked(before)?;
+        let (count, keywords_of_rules, names) = (number(0)?, number(1)?, number(2)?);
+        let (rules, tables) = rest.split_at_checked(number(4)?)?;
+        let (everywhere, near) = tables.split_at_checked(number(3)?)?;
         let (rules_of, rest) = Parts::read(rules, keywords_of_rules, 2)?;
+        let (rules_of_name, rest) = Parts::read(rest, names, 2)?;
         let (records, rest) = Parts::read(rest, count, 1)?;
         let (packed, _) = Parts::read(rest, count.div_ceil(GROUP), 1)?;
         let group = |index| -> &'static Group {
@@ -404,9 +435,11 @@ impl Pack {
         let groups = 0..count.div_ceil(GROUP);
         Some(Pack {
             count,
-            prefilter: Prefilter::of(tables)?,
+            prefilter: Prefilter::of(everywhere)?,
             keywords_of_rules,
             rules_of,
+            names: Prefilter::of(near)?,
+            rules_of_name,
             records,
             loaded: groups.clone().map(|_| OnceLock::new()).collect(),
             groups: groups.map(group).collect(),
@@ -416,7 +449,7 @@ impl Pack {
     /// Of its rules, without the words for people.
     pub(super) fn checksum(&self) -> u32 {
         let mut sum = crc32fast::Hasher::new();
-        for parts in [&self.rules_of, &self.records] {
+        for parts in [&self.rules_of, &self.rules_of_name, &self.records] {
             sum.update(parts.starts);
             sum.update(parts.bytes);
         }
@@ -467,12 +500,20 @@ impl Pack {
         })
     }
 
-    /// The rules that want to hear of a keyword. `None`: it is the mark of a compressed stream.
-    pub(super) fn rules_of_keyword(&self, keyword: usize) -> Option<impl Iterator<Item = u16>> {
-        (keyword < self.keywords_of_rules).then(|| {
-            let range = self.rules_of.range(keyword);
-            range.map(|at| u16_at(self.rules_of.bytes, at))
-        })
+    /// What a keyword of the prefilter is for.
+    pub(super) fn keyword(&self, keyword: usize) -> Kind<impl Iterator<Item = u16>> {
+        if keyword < self.keywords_of_rules {
+            Kind::Rules(self.rules_of.numbers(keyword))
+        } else if keyword < self.keywords_of_rules + MARKS.len() {
+            Kind::Mark
+        } else {
+            Kind::Telling
+        }
+    }
+
+    /// The rules that want to hear of a name.
+    pub(super) fn rules_of_name(&self, name: usize) -> impl Iterator<Item = u16> {
+        self.rules_of_name.numbers(name)
     }
 
     /// The regex of a rule, compiled on first use. `None`: it does not compile, which the tests rule out for the

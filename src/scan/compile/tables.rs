@@ -16,65 +16,102 @@ const KEYWORDS_MAX: usize = 30_000;
 /// Rules whose words for people are packed together. A group is unpacked when one of them is asked for.
 pub const GROUP: usize = 64;
 
-/// The keywords of a pack: bytes, how many of the first count with their case, and the rules that want to hear of them.
+/// Words of which one stands beside every value that is known by the name of its provider. They end in what stands behind
+/// them, for a keyword has four bytes.
+const TELLING: &[&str] = &[
+    "auth", "bearer", "cookie", "cred", "licence", "license", "login", "pass", "private", "secret",
+    "session", "sign", "token", "webhook",
+];
+const TELLING_SHORT: &[&str] = &["api", "dsn", "jwt", "key", "pat", "pwd", "sid"];
+const BEHIND_SHORT: &str =
+    "abcdefghijklmnopqrstuvwxyz0123456789_-. =:\"'`)]>},;<|/\\[(*#@!$%&?+~\t\n\r\u{e2}";
+
+/// The keywords of a pack.
 #[derive(Debug, Clone, Default)]
 pub struct Keywords {
-    /// Those of rules first, then the marks of compressed streams.
-    pub list: Vec<(Vec<u8>, usize)>,
-    /// For each keyword of a rule.
-    rules_of: Vec<Vec<u16>>,
+    /// What is looked for everywhere: keywords of rules, marks of compressed streams, telling words.
+    pub everywhere: List,
+    /// Names of providers, many thousands: they are looked for near a telling word that a value follows.
+    pub near: List,
 }
 
-impl Keywords {
-    /// Adds those of one rule.
-    fn add(&mut self, index: usize, rule: &Rule, slots: &mut HashMap<(Vec<u8>, usize), usize>) {
-        let folded = rule.form != Form::Pattern || rule.pattern.contains("(?i");
-        for word in &rule.keywords {
-            let words = match rule.form {
-                Form::Named { .. } => respaced(word),
-                _ => vec![word.clone()],
-            };
-            for key in words.iter().flat_map(|word| spelled_out(word, folded)) {
-                let next = slots.len();
-                let slot = *slots.entry(key.clone()).or_insert(next);
-                if slot == self.list.len() {
-                    self.list.push(key);
-                    self.rules_of.push(Vec::new());
-                }
-                let index = u16::try_from(index).expect("fewer than 65,536 rules");
-                if !self.rules_of[slot].contains(&index) {
-                    self.rules_of[slot].push(index);
-                }
-            }
+/// Keywords, and the rules that want to hear of the first of them.
+#[derive(Debug, Clone, Default)]
+pub struct List {
+    /// Bytes, and how many of the first count with their case.
+    pub words: Vec<(Vec<u8>, usize)>,
+    rules_of: Vec<Vec<u16>>,
+    slots: HashMap<(Vec<u8>, usize), usize>,
+}
+
+impl List {
+    fn add(&mut self, key: (Vec<u8>, usize), rule: u16) {
+        let slot = *self.slots.entry(key.clone()).or_insert(self.words.len());
+        if slot == self.words.len() {
+            self.words.push(key);
+            self.rules_of.push(Vec::new());
+        }
+        if !self.rules_of[slot].contains(&rule) {
+            self.rules_of[slot].push(rule);
         }
     }
 
-    /// Those of all rules, with the marks of compressed streams behind them. `None`: more than an index can name.
+    fn write(&self, out: &mut Vec<u8>) -> Option<()> {
+        starts(self.rules_of.iter().map(Vec::len), out)?;
+        let rules = self.rules_of.iter().flatten();
+        out.extend(rules.flat_map(|rule| rule.to_le_bytes()));
+        Some(())
+    }
+}
+
+impl Keywords {
+    /// Those of all rules. `None`: more than an index can name.
     pub fn of(rules: &[Rule]) -> Option<Self> {
         let mut keywords = Keywords::default();
-        let mut slots = HashMap::new();
         for (index, rule) in rules.iter().enumerate() {
-            if index > KEYWORDS_MAX || keywords.list.len() > KEYWORDS_MAX {
+            let index = u16::try_from(index).ok()?;
+            let folded = rule.form != Form::Pattern || rule.pattern.contains("(?i");
+            let (list, gaps) = match rule.form {
+                Form::Named { telling: true, .. } => (&mut keywords.near, true),
+                Form::Named { .. } => (&mut keywords.everywhere, true),
+                _ => (&mut keywords.everywhere, false),
+            };
+            for word in &rule.keywords {
+                let words = match gaps {
+                    true => respaced(word),
+                    false => vec![word.clone()],
+                };
+                for key in words.iter().flat_map(|word| spelled_out(word, folded)) {
+                    list.add(key, index);
+                }
+            }
+            if list.words.len() > KEYWORDS_MAX {
                 return None;
             }
-            keywords.add(index, rule, &mut slots);
         }
-        let marks = MARKS.iter().map(|mark| (mark.to_vec(), mark.len()));
-        keywords.list.extend(marks);
+        let words = &mut keywords.everywhere.words;
+        words.extend(MARKS.iter().map(|mark| (mark.to_vec(), mark.len())));
+        words.extend(TELLING.iter().map(|word| (word.as_bytes().to_vec(), 0)));
+        for word in TELLING_SHORT {
+            words.extend(BEHIND_SHORT.chars().map(|behind| {
+                let behind = u8::try_from(u32::from(behind)).unwrap_or(b' ');
+                ([word.as_bytes(), &[behind]].concat(), 0)
+            }));
+        }
         Some(keywords)
     }
 }
 
 /// The pack of these rules, as one sequence of bytes that is read in place. Numbers have 4 bytes and are little-endian:
-/// how many rules, keywords of rules, and bytes before the tables; where the rules of each keyword begin, and the end; the
-/// indices of these rules (2 bytes each); where each rule begins, and the end; the rules; where each group of words for
-/// people begins, and the end; these groups, packed; the tables of [`grams::build`]. `None`: more than an index can name.
+/// how many rules, how many keywords of rules everywhere and near, bytes of the first tables, bytes before them; for each
+/// list where the rules of each keyword begin, and the end, and the indices of these rules (2 bytes each); where each rule
+/// begins, and the end; the rules; where each group of words for people begins, and the end; these groups, packed; the
+/// tables of [`grams::build`] for each list. `None`: more than an index can name.
 pub fn pack(rules: &[Rule], tries: u32) -> Option<Vec<u8>> {
     let keywords = Keywords::of(rules)?;
     let mut out = Vec::new();
-    let all: Vec<u16> = keywords.rules_of.iter().flatten().copied().collect();
-    starts(keywords.rules_of.iter().map(Vec::len), &mut out)?;
-    out.extend(all.iter().flat_map(|rule| rule.to_le_bytes()));
+    keywords.everywhere.write(&mut out)?;
+    keywords.near.write(&mut out)?;
     let mut records = Vec::new();
     let mut packed = Vec::new();
     for group in rules.chunks(GROUP) {
@@ -93,12 +130,16 @@ pub fn pack(rules: &[Rule], tries: u32) -> Option<Vec<u8>> {
         starts(parts.iter().map(Vec::len), &mut out)?;
         out.extend(parts.concat());
     }
-    let mut pack = Vec::with_capacity(out.len());
-    for count in [rules.len(), keywords.rules_of.len(), out.len()] {
+    let everywhere = grams::build(&keywords.everywhere.words, tries);
+    let near = grams::build(&keywords.near.words, tries.min(20));
+    let lists = [&keywords.everywhere, &keywords.near].map(|list| list.rules_of.len());
+    let mut pack = Vec::new();
+    for count in [rules.len(), lists[0], lists[1], everywhere.len(), out.len()] {
         pack.extend(u32::try_from(count).ok()?.to_le_bytes());
     }
-    pack.extend(out);
-    pack.extend(grams::build(&keywords.list, tries));
+    for part in [out, everywhere, near] {
+        pack.extend(part);
+    }
     Some(pack)
 }
 
