@@ -20,6 +20,7 @@ use std::ops::Range;
 use super::compile::Form;
 use super::confirm::{self, Confirmed, Window, Work};
 use super::marks::MARKS;
+use super::marks::{LZMA, LZMA_SIZES};
 use super::prefilter::{BLOCK, Visit};
 use super::rules::{self, Kind};
 use super::rules::{Pack, Rank};
@@ -306,7 +307,7 @@ impl<'a> Run<'a> {
         notes.names();
         let Notes {
             windows,
-            marks,
+            mut marks,
             dense,
             over,
             anchors,
@@ -345,6 +346,10 @@ impl<'a> Run<'a> {
         self.numbers(layer, found)?;
         if memchr::memchr(0, text).is_some() {
             self.wide(layer, found)?;
+            let size = |at: usize| text[at + LZMA.len()..].first_chunk::<2>();
+            let lzma = memchr::memmem::find_iter(text, LZMA);
+            marks.extend(lzma.filter(|&at| size(at).is_some_and(|size| LZMA_SIZES.contains(size))));
+            marks.sort_unstable();
         }
         self.dense(layer, &dense, found)?;
         if inflate::is_zlib(text) {

@@ -13,9 +13,10 @@ pub const FOLD: u32 = 0x0020_2020;
 /// Shortest keyword: a keyword gives two neighbouring grams, so that one of them starts at an even offset.
 pub const KEYWORD_MIN_BYTES: usize = 4;
 
-/// Bytes of one entry: the folded gram (3), the keyword (2), where the gram stands in it (1). All numbers of the tables are
+/// Bytes of one entry: the folded gram (3), the keyword (2), where the gram stands in it (1), the keyword's
+/// length (1) and its last byte, folded (1). All numbers of the tables are
 /// little-endian.
-pub const ENTRY_BYTES: usize = 6;
+pub const ENTRY_BYTES: usize = 8;
 
 /// One gram of one keyword.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,9 @@ struct Entry {
     word: u32,
     keyword: u16,
     offset: u8,
+    /// Of the keyword: its length, and its last byte, folded.
+    length: u8,
+    last: u8,
 }
 
 /// The most frequent grams of source text, in hex, the most frequent first. Measured over source, documents,
@@ -45,20 +49,20 @@ pub fn bit(word: u32) -> u32 {
 /// Makes the tables from keywords and how many of their first bytes count with their case. Each keyword must have
 /// [`KEYWORD_MIN_BYTES`]. So many hash functions are tried before the best is taken. The tables, one behind another:
 /// multiplier, keywords, entries (4 bytes each); the bitmap; for each bucket the first of its entries, and one more at the
-/// end (2 each); the entries by bucket (gram 3 bytes, keyword 2, offset of the gram in it 1); the end of each keyword in their text, from 0 on (4 each); how many of its bytes
+/// end (2 each); the entries by bucket ([`ENTRY_BYTES`] each); the end of each keyword in their text, from 0 on (4 each); how many of its bytes
 /// count with their case (1 each); the text of the keywords.
 pub fn build<K: AsRef<[u8]>>(keywords: &[(K, usize)], tries: u32) -> Vec<u8> {
     let common = common();
     let weight = |gram: u32| common.get(&gram).copied().unwrap_or(100);
     let mut entries = Vec::new();
-    // What is in the tables already costs nothing more.
     let mut taken = HashSet::new();
     for (index, (keyword, _)) in keywords.iter().enumerate() {
         let bytes = keyword.as_ref();
         assert!(bytes.len() >= KEYWORD_MIN_BYTES, "a keyword is too short");
+        // Where a gram is in the tables already, one more comparison; else a whole look.
         let price = |at: usize| match gram(bytes, at) {
-            gram if taken.contains(&gram) => 0,
-            gram => weight(gram),
+            gram if taken.contains(&gram) => weight(gram),
+            gram => LOOK_COMPARISONS * weight(gram),
         };
         let rarest = (0..=bytes.len() - KEYWORD_MIN_BYTES)
             .min_by_key(|&at| (price(at) + price(at + 1), at))
@@ -69,6 +73,8 @@ pub fn build<K: AsRef<[u8]>>(keywords: &[(K, usize)], tries: u32) -> Vec<u8> {
             entries.push(Entry {
                 word,
                 keyword: u16::try_from(index).expect("fewer than 65,536 keywords"),
+                length: u8::try_from(bytes.len()).expect("a keyword is short"),
+                last: bytes[bytes.len() - 1] | 0x20,
                 offset: u8::try_from(offset).expect("a keyword is short"),
             });
         }
@@ -97,7 +103,7 @@ pub fn build<K: AsRef<[u8]>>(keywords: &[(K, usize)], tries: u32) -> Vec<u8> {
     for entry in &entries {
         out.extend(&entry.word.to_le_bytes()[..3]);
         out.extend(entry.keyword.to_le_bytes());
-        out.push(entry.offset);
+        out.extend([entry.offset, entry.length, entry.last]);
     }
     let mut end = 0;
     out.extend(number(end));
@@ -114,6 +120,9 @@ pub fn build<K: AsRef<[u8]>>(keywords: &[(K, usize)], tries: u32) -> Vec<u8> {
     );
     out
 }
+
+/// What it costs to look closer at a place, in comparisons with a keyword.
+const LOOK_COMPARISONS: u64 = 4;
 
 /// The folded gram at `at`.
 fn gram(keyword: &[u8], at: usize) -> u32 {

@@ -44,17 +44,6 @@ pub(crate) const MARKS: &[&[u8]] = &[
     b"1AY&SY",
     // xz.
     b"\xfd7zXZ\x00",
-    // lzma alone, with the dictionaries that its tools make: properties, then four bytes of size.
-    b"\x5d\x00\x00\x01\x00",
-    b"\x5d\x00\x00\x04\x00",
-    b"\x5d\x00\x00\x08\x00",
-    b"\x5d\x00\x00\x10\x00",
-    b"\x5d\x00\x00\x20\x00",
-    b"\x5d\x00\x00\x40\x00",
-    b"\x5d\x00\x00\x80\x00",
-    b"\x5d\x00\x00\x00\x01",
-    b"\x5d\x00\x00\x00\x02",
-    b"\x5d\x00\x00\x00\x04",
     // zlib in PDF streams and in text chunks of PNG.
     b"stream\nx",
     b"stream\r\nx",
@@ -80,4 +69,24 @@ pub(crate) const MARKS: &[&[u8]] = &[
     b"''.join(",
     b"implode(\"\"",
     b"implode(''",
+];
+
+/// lzma alone: the properties that its tools write, and the start of the dictionary's size. No keyword: folded, NUL bytes
+/// are blanks, and those are everywhere.
+#[allow(dead_code, reason = "the build script has no use for it")]
+pub(crate) const LZMA: &[u8] = b"\x5d\x00\x00";
+
+/// How the size goes on behind it, for the dictionaries that are made.
+#[allow(dead_code, reason = "the build script has no use for it")]
+pub(crate) const LZMA_SIZES: &[[u8; 2]] = &[
+    [0x01, 0x00],
+    [0x04, 0x00],
+    [0x08, 0x00],
+    [0x10, 0x00],
+    [0x20, 0x00],
+    [0x40, 0x00],
+    [0x80, 0x00],
+    [0x00, 0x01],
+    [0x00, 0x02],
+    [0x00, 0x04],
 ];

@@ -169,6 +169,11 @@ impl<'a> Prefilter<'a> {
                 let Some(start) = (at + offset).checked_sub(usize::from(entry[5])) else {
                     continue;
                 };
+                // Most are not it: one byte tells.
+                let last = text.get(start + usize::from(entry[6]) - 1);
+                if last.is_none_or(|last| last | 0x20 != entry[7]) {
+                    continue;
+                }
                 if self.keyword(keyword).is_at(text, start) {
                     visit.keyword(keyword, start);
                 }

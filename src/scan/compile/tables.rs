@@ -23,8 +23,7 @@ const TELLING: &[&str] = &[
     "session", "sign", "token", "webhook",
 ];
 const TELLING_SHORT: &[&str] = &["api", "dsn", "jwt", "key", "pat", "pwd", "sid"];
-const BEHIND_SHORT: &str =
-    "abcdefghijklmnopqrstuvwxyz0123456789_-. =:\"'`)]>},;<|/\\[(*#@!$%&?+~\t\n\r\u{e2}";
+const BEHIND_SHORT: &str = "is123_-. =:\"'`)]>},;<|/\\[(*@\t\n\r\u{e2}";
 
 /// The keywords of a pack.
 #[derive(Debug, Clone, Default)]
@@ -93,7 +92,13 @@ impl Keywords {
         words.extend(MARKS.iter().map(|mark| (mark.to_vec(), mark.len())));
         words.extend(TELLING.iter().map(|word| (word.as_bytes().to_vec(), 0)));
         for word in TELLING_SHORT {
-            words.extend(BEHIND_SHORT.chars().map(|behind| {
+            // `keyCode`, `keyValue`: behind this one anything may stand.
+            let more = if *word == "key" {
+                "abcdefghjklmnopqrtuvwxyz"
+            } else {
+                ""
+            };
+            words.extend(BEHIND_SHORT.chars().chain(more.chars()).map(|behind| {
                 let behind = u8::try_from(u32::from(behind)).unwrap_or(b' ');
                 ([word.as_bytes(), &[behind]].concat(), 0)
             }));
