@@ -32,20 +32,16 @@ fn run(folder: &Path, line: &str) {
     assert!(output.status.success(), "{line}: {told}");
 }
 
-/// Whether a program that the other tests do not need is on this machine.
-#[allow(
-    clippy::print_stdout,
-    reason = "whoever reads the output of a test wants to know"
-)]
-fn is_there(program: &str) -> bool {
+/// Fails where a program is missing: a test that is passed over proves nothing.
+fn need(program: &str, package: &str) {
     let known = Command::new(program)
         .arg("--help")
         .stdin(Stdio::null())
         .output();
-    if known.is_err() {
-        println!("no {program} here: its formats are tested by the samples alone");
-    }
-    known.is_ok()
+    assert!(
+        known.is_ok(),
+        "{program} is missing: run `tests/setup`, or install Debian's package {package}"
+    );
 }
 
 #[test]
@@ -87,9 +83,7 @@ fn keys_of_ssh_keygen() {
 
 #[test]
 fn keys_of_openssl() {
-    if !is_there("openssl") {
-        return;
-    }
+    need("openssl", "openssl");
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let expect = |name: &str, rule: &'static str, sure: Confidence| {
@@ -154,9 +148,7 @@ fn keys_of_openssl() {
 
 #[test]
 fn keys_of_gnupg() {
-    if !is_there("gpg") {
-        return;
-    }
+    need("gpg", "gnupg");
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     for (algorithm, user) in [("rsa2048", "one"), ("future-default", "two")] {
@@ -197,9 +189,7 @@ fn keys_of_gnupg() {
 
 #[test]
 fn stores_of_keytool() {
-    if !is_there("keytool") {
-        return;
-    }
+    need("keytool", "default-jre-headless");
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     for (form, rule) in [

@@ -7,6 +7,7 @@ mod inflate;
 mod joints;
 mod letters;
 mod lzma;
+mod notes;
 mod numbers;
 mod oddities;
 mod packed;
@@ -18,11 +19,8 @@ mod zstd;
 use std::ops::Range;
 
 use super::compile::Form;
-use super::confirm::{self, Confirmed, Window, Work};
-use super::marks::MARKS;
-use super::marks::{LZMA, LZMA_SIZES};
-use super::prefilter::{BLOCK, Visit};
-use super::rules::{self, Kind};
+use super::confirm::{self, Confirmed, Work};
+use super::marks::{LZMA, LZMA_SIZES, MARKS};
 use super::rules::{Pack, Rank};
 use super::{Limits, Match, escapes, settle};
 use crate::budget::{Budget, Exhausted};
@@ -30,6 +28,7 @@ use crate::finding::Confidence;
 pub(super) use derived::Derived;
 use joints::Between;
 pub(super) use letters::{from_base64, from_base64_padded};
+use notes::Notes;
 
 /// What noting a keyword costs, and what looking at one encoded part costs beside its bytes.
 const KEYWORD_COST: usize = 64;
@@ -60,8 +59,8 @@ pub(super) struct Run<'a> {
 pub(super) struct Layer<'t> {
     pub(super) text: &'t [u8],
     pub(super) depth: u32,
-    /// The text was put together by guess. Guessing once more would go on until the depth ends.
-    pub(super) guessed: bool,
+    /// The text was put together from pieces. To go on putting together would end with the depth.
+    pub(super) joined: bool,
 }
 
 /// How places in an unpacked layer relate to the layer that holds it.
@@ -122,137 +121,6 @@ impl Map<'_> {
             }
         }
     }
-}
-
-/// What the walk over one layer noted.
-struct Notes<'p> {
-    pack: &'p Pack,
-    budget: &'p Budget,
-    work: &'p mut Work,
-    /// The clock ran out during the walk; nothing more is noted.
-    over: Option<Exhausted>,
-    text: &'p [u8],
-    windows: Vec<Window>,
-    /// Index of the last window of each rule, plus one. Made on the first hit.
-    last: Vec<u32>,
-    marks: Vec<usize>,
-    dense: Vec<Range<usize>>,
-    /// Keywords of formats that are told by themselves.
-    anchors: Vec<usize>,
-    /// Where names of providers are looked for.
-    near: Vec<Range<usize>>,
-}
-
-impl Visit for Notes<'_> {
-    fn keyword(&mut self, keyword: usize, start: usize) {
-        if self.over.is_some() {
-            return;
-        }
-        if let Err(over) = self.work.pace(KEYWORD_COST, self.budget) {
-            self.over = Some(over);
-            return;
-        }
-        match self.pack.keyword(keyword) {
-            Kind::Rules(rules) => {
-                let end = start + self.pack.prefilter.keyword(keyword).bytes.len();
-                self.wanted(rules, start..end);
-            }
-            Kind::Mark => self.marks.push(start),
-            Kind::Telling => {
-                let Some(near) = rules::near_telling(self.text, start) else {
-                    return;
-                };
-                match self.near.last_mut() {
-                    Some(last) if near.start <= last.end => last.end = last.end.max(near.end),
-                    _ => self.near.push(near),
-                }
-            }
-        }
-    }
-
-    fn dense(&mut self, start: usize) {
-        match self.dense.last_mut() {
-            Some(last) if last.end == start => last.end = start + BLOCK,
-            _ => self.dense.push(start..start + BLOCK),
-        }
-    }
-}
-
-impl Notes<'_> {
-    /// Notes where each of the rules must be asked, for a keyword of theirs.
-    fn wanted(&mut self, rules: impl Iterator<Item = u16>, keyword: Range<usize>) {
-        let start = keyword.start;
-        if self.last.is_empty() {
-            self.last = vec![0; self.pack.len()];
-        }
-        for rule in rules {
-            let wanted = self.pack.rule(usize::from(rule));
-            let Some(window) = wanted.window(self.text, keyword.clone()) else {
-                continue;
-            };
-            if wanted.form == Form::Pattern
-                && wanted.rank > Rank::Generic
-                && self.anchors.last() != Some(&start)
-            {
-                self.anchors.push(start);
-            }
-            // Neighbours are asked about together; an assignment is read from its own name.
-            let last = &mut self.last[usize::from(rule)];
-            if *last > 0
-                && wanted.form != Form::Assigned
-                && let before = &mut self.windows[*last as usize - 1]
-                && window.start <= before.end
-            {
-                before.start = before.start.min(window.start);
-                before.end = before.end.max(window.end);
-                before.keyword = start;
-                continue;
-            }
-            self.windows.push(Window {
-                rule,
-                start: window.start,
-                end: window.end,
-                keyword: start,
-            });
-            *last = u32::try_from(self.windows.len()).unwrap_or(0);
-        }
-    }
-
-    /// Looks for the names of providers near the telling words.
-    fn names(&mut self) {
-        for near in std::mem::take(&mut self.near) {
-            let (pack, text) = (self.pack, self.text);
-            let mut names = Names {
-                offset: near.start,
-                notes: self,
-            };
-            pack.names.walk(&text[near], &mut names);
-        }
-    }
-}
-
-/// What the walk for names notes, in a part of the text.
-struct Names<'n, 'p> {
-    notes: &'n mut Notes<'p>,
-    offset: usize,
-}
-
-impl Visit for Names<'_, '_> {
-    fn keyword(&mut self, name: usize, start: usize) {
-        let notes = &mut *self.notes;
-        if notes.over.is_some() {
-            return;
-        }
-        if let Err(over) = notes.work.pace(KEYWORD_COST, notes.budget) {
-            notes.over = Some(over);
-            return;
-        }
-        let start = self.offset + start;
-        let end = start + notes.pack.names.keyword(name).bytes.len();
-        notes.wanted(notes.pack.rules_of_name(name), start..end);
-    }
-
-    fn dense(&mut self, _: usize) {}
 }
 
 impl<'a> Run<'a> {
@@ -331,7 +199,7 @@ impl<'a> Run<'a> {
                 break;
             }
         }
-        if !layer.guessed {
+        if !layer.joined {
             self.anchored(layer, &anchors, &confirmed, found)?;
         }
         found.extend(confirmed.into_iter().map(|hit| Match {
@@ -386,7 +254,8 @@ impl<'a> Run<'a> {
                     let (place, map) = (from..text.len(), Map::Pieces(&plain));
                     self.inner(layer, &plain.text, place, map, "quoted-printable", found)?;
                 }
-                [b'j' | b'"' | b'\'', ..] | [b'i', b'm', ..] if mark < lists_covered => {}
+                [b'j' | b'"' | b'\'', ..] | [b'i', b'm', ..]
+                    if layer.joined || mark < lists_covered => {}
                 [b'j' | b'"' | b'\'', ..] | [b'i', b'm', ..] => {
                     let start = lists_covered.max(mark.saturating_sub(LIST_BYTES));
                     lists_covered = (mark + LIST_BYTES).min(text.len());
@@ -447,7 +316,7 @@ impl<'a> Run<'a> {
         let inside = Layer {
             text: inner,
             depth: layer.depth + 1,
-            guessed: matches!(map, Map::Guessed(_)),
+            joined: matches!(map, Map::Joined(_) | Map::Guessed(_)),
         };
         self.layer(inside, found)?;
         self.piece_open = self.open.take();

@@ -136,7 +136,7 @@ impl<'a> Scanner<'a> {
         let whole = decode::Layer {
             text,
             depth: 0,
-            guessed: false,
+            joined: false,
         };
         run.layer(whole, &mut found)?;
         let mut unscanned = run.unscanned;

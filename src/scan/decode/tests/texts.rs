@@ -354,7 +354,7 @@ proptest! {
     fn no_text_panics(pieces in prop::collection::vec(
         prop::sample::select(vec![
             "ghp_", "abcdefgh01234567", "\"", "'", " + ", "\\", "\n", "\r\n", "\\n", "%25", "5F", "&#", ";", ",", "0x41, ", "65, ",
-            "</w:t>", "<w:t>", "join(\"\")", "\u{200b}", "\0", "a\0", "AKIA", "41:42:43:44:", "=", "\\u005f", "\\137", "}${", " .. ",
+            "</w:t>", "<w:t>", "join(\"\")", "\u{200b}", "\0", "a\0", "AKIA", "4142:", "=", "\\u005f", "\\137", "}${", " .. ",
             "// ", "/* ", "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo", ")-3(", "printable", "quoted-printable",
         ]), 0..60)) {
         scan(pieces.concat().as_bytes());
