@@ -320,7 +320,7 @@ pub(crate) static SYNTAXES: &[Syntax] = &[
         },
         block: |name, value| {
             Some(format!(
-                "RUN cat >/root/.{} <<'EOF'\n{value}\nEOF",
+                "RUN cat >/etc/{} <<'EOF'\n{value}\nEOF",
                 name.kebab()
             ))
         },

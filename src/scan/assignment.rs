@@ -73,7 +73,8 @@ pub(super) fn around(text: &[u8], word: Range<usize>) -> Option<Assignment> {
     let call = text[at..limit]
         .iter()
         .take_while(|byte| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'_' | b'.' | b'@' | b'#' | b'&')
+            byte.is_ascii_alphanumeric()
+                || matches!(byte, b':' | b'_' | b'.' | b'@' | b'#' | b'&' | b'[' | b']')
         })
         .count();
     if let Some(b'(' | b'"' | b'\'') = text.get(at + call)
@@ -373,6 +374,7 @@ mod tests {
             "set my_token(\"abc123\")",
             "my_token = String::from(\"abc123\")",
             "my_token=b'abc123'",
+            "my_token := []byte(\"abc123\")",
             "{\\\"my_token\\\": \\\"abc123\\\"}",
             "export my_token=abc123",
             "my_token: abc123 # why",
