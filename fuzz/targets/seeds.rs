@@ -38,7 +38,9 @@ pub fn write(make: fn() -> Vec<Vec<u8>>) {
 
 fn keywords() -> Vec<Keyword<'static>> {
     let prefilter = &BUILTIN.prefilter;
-    (0..prefilter.len()).map(|at| prefilter.keyword(at)).collect()
+    (0..prefilter.len())
+        .map(|at| prefilter.keyword(at))
+        .collect()
 }
 
 /// A sample of every rule, in one encoding after the other.
