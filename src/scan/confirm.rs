@@ -179,7 +179,7 @@ fn confirm(
         if is_placeholder(body(rule, bytes)) {
             return None;
         }
-        if rule.rank != Rank::Vendor && in_reference(text, value.start) {
+        if rule.rank != Rank::Vendor && in_reference(text, value.start, bytes) {
             return None;
         }
     }
@@ -209,7 +209,7 @@ fn named(
     if documented(rule, bytes)
         || !(left_edge(text, value.start) && right_edge(text, value.end))
         || is_placeholder(bytes)
-        || in_reference(text, value.start)
+        || in_reference(text, value.start, bytes)
     {
         return None;
     }

@@ -334,3 +334,13 @@ fn base64_in_short_lines() {
         }
     }
 }
+
+#[test]
+fn no_word_before_a_secret_makes_it_a_reference() {
+    let key = made("{hex:32}");
+    for before in ["arn:", "vault:", "projects/x=", "secretsmanager:", "get("] {
+        let after = if before.ends_with('(') { ")" } else { "" };
+        let text = format!("algolia_api_key = \"{before}{key}{after}\"\n");
+        assert!(!scan(text.as_bytes()).matches.is_empty(), "{before}");
+    }
+}

@@ -102,7 +102,7 @@ pub(super) fn assigned_secret(
     if !(8..=256).contains(&value.len())
         || is_reference(value)
         || is_public(value)
-        || in_reference(text, found.name.start)
+        || in_reference(text, found.name.start, value)
     {
         return None;
     }
@@ -179,7 +179,7 @@ pub(super) fn assigned_password(
         || !(6..=128).contains(&value.len())
         || is_reference(value)
         || is_public(value)
-        || in_reference(text, found.name.start)
+        || in_reference(text, found.name.start, value)
     {
         return None;
     }
@@ -281,7 +281,11 @@ fn is_reference(value: &[u8]) -> bool {
     let is_call = || {
         let name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':');
         let length = value.iter().take_while(|byte| name(byte)).count();
-        length >= 3 && value[length..].starts_with(b"(") && value.ends_with(b")")
+        // What a generator made is no name in brackets, whatever stands around it.
+        length >= 3
+            && value[length..].starts_with(b"(")
+            && value.ends_with(b")")
+            && surprise(value) < RANDOM_NATS
     };
     STARTS.iter().any(|start| value.starts_with(start))
         || INSIDE
@@ -291,10 +295,9 @@ fn is_reference(value: &[u8]) -> bool {
 }
 
 /// Whether `at` lies inside the name of a place where the secret is, or of an encrypted value: an ARN, a value of SOPS.
-pub(in crate::scan) fn in_reference(text: &[u8], at: usize) -> bool {
+pub(in crate::scan) fn in_reference(text: &[u8], at: usize, value: &[u8]) -> bool {
     const STARTS: &[&[u8]] = &[
         b"arn:",
-        b"ENC[",
         b"vault:",
         b"op://",
         b"ref+",
@@ -310,7 +313,12 @@ pub(in crate::scan) fn in_reference(text: &[u8], at: usize) -> bool {
     let word = &text[at - length..text.len().min(at + 16)];
     // Base64 inside the reference ends in the sign that it may stand behind.
     let mut behind_equals = memchr::memchr_iter(b'=', word).map(|at| &word[at + 1..]);
-    let is_start = |word: &[u8]| STARTS.iter().any(|start| word.starts_with(start));
+    // A secret behind such a start is a secret: only the name of a place is let pass, or what SOPS made.
+    let is_name = surprise(value) < RANDOM_NATS;
+    let is_start = |word: &[u8]| {
+        word.starts_with(b"ENC[AES256_GCM,")
+            || (is_name && STARTS.iter().any(|start| word.starts_with(start)))
+    };
     is_start(word) || behind_equals.any(is_start)
 }
 
