@@ -314,7 +314,12 @@ pub(in crate::scan) fn in_reference(text: &[u8], at: usize, value: &[u8]) -> boo
     // Base64 inside the reference ends in the sign that it may stand behind.
     let mut behind_equals = memchr::memchr_iter(b'=', word).map(|at| &word[at + 1..]);
     // A secret behind such a start is a secret: only the name of a place is let pass, or what SOPS made.
-    let is_name = surprise(value) < RANDOM_NATS;
+    // Secrets Manager puts a dash and six random letters behind a name.
+    let name = match value.len().checked_sub(7).map(|at| value.split_at(at)) {
+        Some((name, [b'-', letters @ ..])) if letters.iter().all(u8::is_ascii_alphanumeric) => name,
+        _ => value,
+    };
+    let is_name = surprise(name) < RANDOM_NATS;
     let is_start = |word: &[u8]| {
         word.starts_with(b"ENC[AES256_GCM,")
             || (is_name && STARTS.iter().any(|start| word.starts_with(start)))
