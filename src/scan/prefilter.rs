@@ -117,42 +117,45 @@ impl<'a> Prefilter<'a> {
         let mut at = 0;
         let mut rest = text;
         while let Some(window) = rest.first_chunk::<WINDOW>() {
-            self.step(text, at, window, visit);
+            self.step::<STEP>(text, at, window, visit);
             at += STEP;
             rest = &rest[STEP..];
         }
-        // Less than a window is left: two more steps over a copy padded with NUL bytes, which no base64 letter is and
+        // Less than a window is left: smaller steps, over a copy padded with NUL bytes, which no base64 letter is and
         // which no keyword reaches into.
-        let mut padded = [0; STEP + WINDOW];
+        let mut padded = [0; WINDOW + BLOCK];
         padded[..rest.len()].copy_from_slice(rest);
-        for start in [0, STEP] {
-            if start < rest.len()
-                && let Some(window) = padded[start..].first_chunk::<WINDOW>()
-            {
-                self.step(text, at + start, window, visit);
-            }
+        for start in (0..rest.len()).step_by(BLOCK) {
+            self.step::<BLOCK>(text, at + start, &padded[start..], visit);
         }
     }
 
+    /// Covers the first bytes of the window, 128 at most, and reads four more.
     #[inline(always)]
-    fn step(&self, text: &[u8], at: usize, window: &[u8; WINDOW], visit: &mut impl Visit) {
+    fn step<const COVERED: usize>(
+        &self,
+        text: &[u8],
+        at: usize,
+        window: &[u8],
+        visit: &mut impl Visit,
+    ) {
         // The first position is the highest bit. Sums, for which the bit that was tested is added as a carry.
         let mut set = 0_u64;
-        for pair in 0..STEP / 4 {
+        for pair in 0..COVERED / 4 {
             // One load for both: four single bytes put together would not become one.
             for word in cut(eight(window, 4 * pair), 16) {
                 set = set + set + u64::from(self.has_three(word));
             }
         }
-        for block in (0..STEP).step_by(BLOCK) {
+        for block in (0..COVERED).step_by(BLOCK) {
             if is_dense(&window[block..]) {
                 visit.dense(at + block);
             }
         }
         while set != 0 {
-            let first = set.leading_zeros();
-            set ^= 1 << 63 >> first;
-            self.look(text, at + 2 * first as usize, visit);
+            let last = set.ilog2() as usize;
+            set ^= 1 << last;
+            self.look(text, at + COVERED - 2 - 2 * last, visit);
         }
     }
 
