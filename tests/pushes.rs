@@ -31,6 +31,7 @@ case_files! {
     evasions
     hosts
     identity
+    claims
     policy
 }
 

@@ -19,6 +19,7 @@ pub use origin::{as_claimed, resolve, trusted_tips};
 use crate::budget::Budget;
 use crate::check::{self, CHECKS, Facts};
 use crate::finding::{Finding, Level, Part, Place};
+use crate::identity::claims::{self, Claimed};
 use crate::identity::{self, NotIdentified};
 use crate::policy::{InForce, Kind, Known, Mode, Policy};
 use crate::push::{Errand, Oid, Push, RefName, RefUpdate};
@@ -88,6 +89,10 @@ struct State {
     commits: Vec<CommitBrief>,
     /// Name of an identity that was found but may not push here and now.
     name: Option<String>,
+    /// The agents that the new commits name.
+    claims: Vec<Claimed>,
+    /// The boundary of `claims:` that narrows this push.
+    assisted: Option<String>,
 }
 
 impl State {
@@ -115,10 +120,14 @@ impl State {
         let history = History::of(request.repo, updates, &request.trusted, request.budget)?;
         self.work.refs.1 = history.moves.len() as u64;
         self.commits = briefs(&history, updates);
+        self.claims = claims::of_push(&history);
+        self.assist(actor);
         let facts = Facts {
             push: request.push,
             updates,
+            policy: request.policy,
             actor,
+            claims: &self.claims,
             history: &history,
             reader: &reader,
             budget: request.budget,
@@ -143,6 +152,16 @@ impl State {
             &mut self.work,
             &mut self.findings,
         )
+    }
+
+    /// Narrows the boundary of a person whose push carries work of an agent.
+    fn assist(&mut self, actor: &mut identity::Actor) {
+        if let Some(layer) = actor.assisted.take()
+            && self.claims.iter().any(|claimed| !claimed.agent.is_bot)
+        {
+            actor.boundary.narrow_by(&layer);
+            self.assisted = Some(layer.name().to_owned());
+        }
     }
 
     fn decide(mut self, mut request: Request<'_>, actor: Option<identity::Actor>) -> Decision {
@@ -198,6 +217,7 @@ impl State {
                 kind: actor.as_ref().map_or(Kind::Agent, |actor| actor.kind),
                 owner: actor.as_ref().and_then(|actor| actor.owner.clone()),
                 boundary: actor.as_ref().map(|actor| actor.boundary.name().to_owned()),
+                assisted: self.assisted,
             },
             pusher: request.push.pusher.clone(),
             host: request.push.host,
@@ -205,6 +225,7 @@ impl State {
             repository: request.push.repository.clone(),
             updates: request.updates,
             commits: self.commits,
+            claims: self.claims,
             rewrite_base,
             allowed_refs: actor
                 .as_ref()
@@ -309,6 +330,7 @@ pub fn unjudged(push: &Push, policy: &Policy, problem: Unjudged, advisory: bool)
             kind: Kind::Agent,
             owner: None,
             boundary: None,
+            assisted: None,
         },
         pusher: push.pusher.clone(),
         host: push.host,
@@ -316,6 +338,7 @@ pub fn unjudged(push: &Push, policy: &Policy, problem: Unjudged, advisory: bool)
         repository: push.repository.clone(),
         updates: mask::updates(as_claimed(push)),
         commits: Vec::new(),
+        claims: Vec::new(),
         rewrite_base: None,
         allowed_refs: Vec::new(),
         allowed_authors: Vec::new(),

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-pub use boundary::{Answer, Boundary, Limit, Limits};
+pub use boundary::{Answer, Boundary, Layer, Limit, Limits};
 pub use describe::{AllowView, BoundaryView, CheckView, GuardView, LayerView, LimitView, place};
 pub use diagnostic::{Diagnostic, PolicyError, Warnings};
 pub use explain::{Outcome, Reason, path_op, path_op_name, ref_op, ref_op_name, run_test};
@@ -38,7 +38,6 @@ use crate::budget::Bounds;
 use crate::finding::{PathOp, RefOp};
 use crate::push::{HostKind, RefName};
 use crate::yaml;
-pub(crate) use boundary::Layer;
 use diagnostic::{At, Log, quoted};
 
 /// Largest policy that is read, in bytes.
@@ -144,6 +143,7 @@ pub struct Policy {
     suppressions: Vec<Suppression>,
     identities: Vec<Identity>,
     unknown: Option<Arc<Layer>>,
+    assisted: Option<Arc<Layer>>,
     boundaries: usize,
     tests: Vec<TestCase>,
 }
@@ -163,6 +163,7 @@ pub(crate) struct Identity {
     pub(crate) until: Option<jiff::Timestamp>,
     valid_at: At,
     pub(crate) mode: Option<Mode>,
+    pub(crate) assisted: Option<Arc<Layer>>,
 }
 
 impl Identity {
@@ -369,6 +370,31 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// `claims:`: what narrows the push of a person that carries work of an agent.
+    pub(crate) fn assisted(&self) -> Option<&Arc<Layer>> {
+        self.assisted.as_ref()
+    }
+
+    /// The identity, other than `own`, that commits by this mail address.
+    pub fn whose_mail(&self, mail: &[u8], own: Option<&str>) -> Option<&str> {
+        let is_it = |known: &str| known.as_bytes().eq_ignore_ascii_case(mail);
+        let of_author = |author: &String| {
+            let mail = author.rsplit_once('<').map_or("", |(_, mail)| mail);
+            is_it(mail.trim_end_matches('>'))
+        };
+        let has = |identity: &&Identity| {
+            identity.authors.iter().any(of_author)
+                || identity.traits.email.iter().any(|mail| is_it(mail))
+        };
+        let mut owners = self.identities.iter().filter(has).peekable();
+        // An address that is its own too is nobody else's.
+        let first = owners.peek()?.name.as_str();
+        let is_own = owners.any(|identity| Some(identity.name.as_str()) == own);
+        (!is_own && !mail.is_empty()).then_some(first)
+    }
+}
+
 /// The name of a file without its folder, and its bytes: at most one more than a policy may have.
 fn read_file(path: &Path) -> Result<(String, Vec<u8>), PolicyError> {
     let name = path
@@ -482,6 +508,9 @@ fn build<'t>(
         Some(node) => names.find(node, log),
         None => None,
     };
+    let assisted = top
+        .get("claims")
+        .and_then(|node| sections::claims(node, top.key_at("claims"), &mut names, log));
     for ((at, layer), used) in names.defined.iter().zip(&names.used) {
         if !used && log.examined().is_some() {
             log.warn(
@@ -532,6 +561,7 @@ fn build<'t>(
         boundaries: layers.len(),
         identities,
         unknown,
+        assisted,
         tests,
     })
 }
