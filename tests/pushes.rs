@@ -20,6 +20,7 @@ case_files! {
     clean_people
     clean_history
     clean_lookalikes
+    names
     refs
     history
     merges

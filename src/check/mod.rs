@@ -21,9 +21,9 @@ use crate::finding::{Confidence, Evidence, Finding, Level, Part, RuleId};
 use crate::identity::Actor;
 use crate::identity::claims::Claimed;
 use crate::policy::{Known, Policy};
-use crate::push::{Push, RefName, RefUpdate};
+use crate::push::{Oid, Push, RefName, RefUpdate};
 use crate::redact::FingerprintKey;
-use crate::repo::{History, Reader, RepoError};
+use crate::repo::{History, Reader, Repo, RepoError};
 
 /// Every check, in the order in which they run: cheap refusals first.
 pub static CHECKS: &[&dyn Check] = &[
@@ -66,6 +66,10 @@ pub struct Facts<'a> {
     pub actor: &'a Actor,
     /// The agents that the new commits and tags name.
     pub claims: &'a [Claimed],
+    /// The trusted refs and their tips.
+    pub trusted: &'a [(RefName, Oid)],
+    /// Where refs are looked up.
+    pub repo: &'a Repo,
     /// New commits, tags, contents.
     pub history: &'a History,
     /// Where objects are read.

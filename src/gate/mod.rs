@@ -128,6 +128,8 @@ impl State {
             policy: request.policy,
             actor,
             claims: &self.claims,
+            trusted: &request.trusted,
+            repo: request.repo,
             history: &history,
             reader: &reader,
             budget: request.budget,
