@@ -274,6 +274,24 @@ pub fn decide(
     }
 }
 
+/// Adds findings to a decision that stands, and weighs it anew. It can only become stricter.
+pub fn add(decision: &mut Decision, findings: Vec<Finding>, actor: Option<&identity::Actor>) {
+    let more = findings
+        .into_iter()
+        .filter_map(|finding| weigh(finding, actor));
+    decision.findings.extend(more);
+    decision
+        .findings
+        .sort_by_key(|judged| std::cmp::Reverse(judged.level));
+    let strictest = decision.findings.first().map(|judged| judged.level);
+    decision.verdict = match (decision.verdict, strictest) {
+        (Verdict::Unjudged, _) => Verdict::Unjudged,
+        (_, Some(Level::Deny)) => Verdict::Reject,
+        (_, Some(Level::Hold)) => Verdict::Hold,
+        (verdict, _) => verdict,
+    };
+}
+
 /// The level of one finding; `None` when it is switched off.
 fn weigh(finding: Finding, actor: Option<&identity::Actor>) -> Option<Judged> {
     let (level, at) = level_of(&finding.rule, finding.confidence, actor);

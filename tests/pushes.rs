@@ -32,6 +32,7 @@ case_files! {
     hosts
     identity
     policy
+    time
 }
 
 /// The first thing that this project was built for: the object is only in the quarantine, and is seen.

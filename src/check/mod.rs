@@ -65,6 +65,8 @@ pub struct Facts<'a> {
     pub reader: &'a Reader<'a>,
     /// What is left.
     pub budget: &'a Budget,
+    /// When the push arrived.
+    pub now: jiff::Timestamp,
 }
 
 impl Facts<'_> {
@@ -133,6 +135,20 @@ pub static IDENTITY_RULES: &[Rule] = &[
         "The identity lists `repositories:` and this one matches none of them.",
     ),
     identity_rule(
+        "identity/suspended",
+        "the identity is suspended",
+        "A person stopped it with `ringfence suspend`. Refused in every mode, \
+         before anything else is looked at, until a person lifts it with `ringfence resume`.",
+    ),
+    identity_rule(
+        "time/clock",
+        "the clock of the server is behind its own record",
+        "The ledger has an entry that is later than now, so the clock went back, or was ahead before. What expires, \
+         freezes or counts by the hour cannot be known: agents and services are refused until the clock has caught up, \
+         people are told. An admin sets the clock right; when it was ahead before, `ringfence ledger clock` says that \
+         now is right.",
+    ),
+    identity_rule(
         "policy/invalid",
         "the repository's own policy cannot be used",
         "`.ringfence.yaml` at the trusted ref is unreadable or invalid. Agents are refused until a person \
@@ -141,9 +157,9 @@ pub static IDENTITY_RULES: &[Rule] = &[
 ];
 
 const fn identity_rule(id: &'static str, title: &'static str, doc: &'static str) -> Rule {
-    // A person must still be able to push the repair of a broken repository policy.
+    // A person must still be able to push the repair of a broken repository policy, and under a wrong clock.
     let default_human = match id.as_bytes()[0] {
-        b'p' => Level::Warn,
+        b'p' | b't' => Level::Warn,
         _ => Level::Deny,
     };
     Rule {

@@ -71,6 +71,13 @@ static RULES: &[Rule] = &[
         Level::Warn,
     ),
     rule(
+        "ref/frozen",
+        "the ref does not move at this time",
+        "`freeze:` of the policy, of the boundary or of the repository names the ref, and its time is now. Push \
+         again when it is over. `checks: { ref/frozen: warn }` in a boundary lets those pass who may.",
+        Level::Deny,
+    ),
+    rule(
         "ref/old-mismatch",
         "the push claims an old value that the ref does not have",
         "Another push came in between, or the client lied to shrink what is looked at. Fetch and push again.",
@@ -94,9 +101,27 @@ impl Check for Refs {
                 findings.push(finding("ref/old-mismatch", OLD_MISMATCH, update));
             }
             judge_name(facts, update, *op, findings);
+            findings.extend(frozen(facts, update));
         }
         Ok(())
     }
+}
+
+/// The freeze that holds the ref, or the one that it leads to.
+fn frozen(facts: &Facts<'_>, update: &RefUpdate) -> Option<Finding> {
+    let freeze = [&update.command.name, &update.target]
+        .into_iter()
+        .find_map(|name| {
+            let boundary = &facts.actor.boundary;
+            boundary.frozen(name.as_bytes(), facts.now)
+        })?;
+    let mut found = finding("ref/frozen", "the ref does not move at this time", update);
+    found.detail = Some(match &freeze.reason {
+        Some(reason) => format!("frozen {}: {}", freeze.term(), Quoted(reason.as_bytes())),
+        None => format!("frozen {}", freeze.term()),
+    });
+    found.decided_by = Some(freeze.at.clone());
+    Some(found)
 }
 
 const OLD_MISMATCH: &str = "the push claims an old value that the ref does not have";

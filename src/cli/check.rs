@@ -10,7 +10,7 @@ use crate::cli::Exit;
 use crate::cli::server::{self, Judgement, Refusal};
 use crate::gate;
 use crate::host;
-use crate::ledger::{existing_key_beside, passing_key};
+use crate::ledger::{existing_key_beside, passing_key, standing_beside};
 use crate::push::{Command, Errand, HostKind, Oid, Push, Pusher, RefName};
 use crate::repo::{Layout, Repo};
 use crate::report;
@@ -88,6 +88,9 @@ impl Args {
             Some(key) => key,
             None => passing_key().map_err(|error| Refusal::unjudged(error.to_string()))?,
         };
+        // What others recorded is known to the server alone.
+        let standing = standing_beside(&server::ledger_path(&policy, repo.layout()));
+        let standing = standing.unwrap_or_default().unwrap_or_default();
         let judgement = Judgement {
             policy: &policy,
             repo: &repo,
@@ -96,6 +99,7 @@ impl Args {
             budget: &budget,
             as_identity: identity.as_deref(),
             advisory: true,
+            standing: &standing,
         };
         let trusted = gate::trusted_tips(&repo, &policy, remote)?;
         let decision = judgement.judge_with(gate::as_claimed(&push), trusted);
@@ -109,6 +113,7 @@ impl Args {
         }
         if self.format != "json" {
             told.push_str(&suppressed(&decision));
+
             if policy.suppresses_values() && !knows_values && !decision.findings.is_empty() {
                 told.push_str(
                     "note: suppressions by fingerprint are known to the server alone: its key is not here\n",

@@ -22,6 +22,7 @@ use crate::policy::Policy;
 use crate::push::{HostKind, Pusher};
 use crate::repo::{Layout, Repo, RepoError};
 use crate::report;
+use crate::standing::Standing;
 use crate::verdict::{Decision, Verdict};
 
 /// How long a push waits for others that are writing to the ledger, at most.
@@ -108,6 +109,9 @@ fn pre_receive(policy: Option<&Path>) -> Result<Exit, Refusal> {
     )
     .map_err(|error| input_refused(&error, &ledger))?;
     let repo = Repo::open(layout).map_err(unreadable)?;
+    let standing = ledger
+        .standing()
+        .map_err(|error| server::unusable_ledger(&error))?;
     let judgement = Judgement {
         policy: &policy,
         repo: &repo,
@@ -116,12 +120,14 @@ fn pre_receive(policy: Option<&Path>) -> Result<Exit, Refusal> {
         budget: &budget,
         as_identity: None,
         advisory: false,
+        standing: &standing,
     };
     let mut decision = judgement.judge();
-    let id = match ledger.append(
-        &Entry::decision(&decision, Timestamp::now()),
-        LEDGER_PATIENCE,
-    ) {
+    let recorded = ledger.append_with(LEDGER_PATIENCE, |standing| {
+        gate::settle(&mut decision, standing);
+        Entry::decision(&decision, Timestamp::now())
+    });
+    let id = match recorded {
         Ok(id) => Some(id),
         Err(error) => {
             server::not_recorded(&mut decision, &error.to_string());
@@ -212,6 +218,7 @@ fn pre_push(
         budget: &budget,
         as_identity: Some(&identity),
         advisory: true,
+        standing: &Standing::default(),
     };
     let decision = judgement.judge_with(updates, trusted);
     say(&report::to_pusher(&decision, None));
@@ -249,9 +256,10 @@ fn post_receive(policy: Option<&Path>) -> Result<Exit, Refusal> {
     let decision = ledger
         .covering(&landed)
         .map_err(|error| not_recorded(&error))?;
-    let entry = Entry::landed(landed, decision.as_ref(), Timestamp::now());
     ledger
-        .append(&entry, LEDGER_PATIENCE)
+        .append_with(LEDGER_PATIENCE, |_| {
+            Entry::landed(landed, decision.as_ref(), Timestamp::now())
+        })
         .map_err(|error| not_recorded(&error))?;
     Ok(Exit::Accept)
 }

@@ -9,7 +9,10 @@ use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use super::Exit;
-use crate::ledger::{self, Broken, Decided, Event, Found, Id, Moved, Record};
+use super::suspend::{PATIENCE, by};
+use crate::ledger::{
+    self, Broken, Decided, Entry, Event, Found, Id, Ledger, Moved, Record, Stopped,
+};
 use crate::policy::{Known, Policy};
 use crate::redact::Quoted;
 use crate::repo::Layout;
@@ -31,6 +34,8 @@ enum Task {
     Export(ExportArgs),
     /// Tell which suppressions of the policy were used, and which were not
     Suppressions(uses::Args),
+    /// Say that the clock is right now, after it was ahead: agents are refused while the record has later entries
+    Clock(super::suspend::Place),
 }
 
 #[derive(Debug, clap::Args)]
@@ -117,15 +122,16 @@ fn parse_time(text: &str) -> Result<jiff::Timestamp, String> {
 
 /// Runs `ringfence ledger`.
 pub(super) fn run(args: &LedgerArgs, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
-    let (file, place) = match &args.task {
-        Task::Verify(args) => (&args.file, &args.place),
-        Task::Show(args) => (&args.file, &args.place),
-        Task::Export(args) => (&args.file, &args.place),
-        Task::Suppressions(args) => (&args.file, &args.place),
-    };
-    let path = match file {
+    let named = |file: &Option<PathBuf>, place: &Place| match file {
         Some(file) => Ok(file.clone()),
         None => place.ledger(),
+    };
+    let path = match &args.task {
+        Task::Verify(args) => named(&args.file, &args.place),
+        Task::Show(args) => named(&args.file, &args.place),
+        Task::Export(args) => named(&args.file, &args.place),
+        Task::Suppressions(args) => named(&args.file, &args.place),
+        Task::Clock(place) => place.ledger(),
     };
     let path = match path {
         Ok(path) => path,
@@ -139,6 +145,7 @@ pub(super) fn run(args: &LedgerArgs, out: &mut dyn Write, err: &mut dyn Write) -
         Task::Show(args) => show(&path, args, out, err),
         Task::Export(args) => export(&path, &args.filter, out),
         Task::Suppressions(args) => uses::run(&path, args, out, err),
+        Task::Clock(_) => set_clock(&path, out),
     };
     match done {
         Ok(exit) => exit,
@@ -225,6 +232,16 @@ fn verify(
     Ok(Exit::Accept)
 }
 
+/// Records that the clock is right: later entries count no more.
+fn set_clock(path: &Path, out: &mut dyn Write) -> io::Result<Exit> {
+    let set = |ledger: Ledger| {
+        ledger.append_with(PATIENCE, |_| Entry::clock(by(), jiff::Timestamp::now()))
+    };
+    let id = Ledger::open(path).and_then(set).map_err(io::Error::other)?;
+    writeln!(out, "ok: the clock is right from entry {id} on")?;
+    Ok(Exit::Accept)
+}
+
 fn export(path: &Path, filter: &Filter, out: &mut dyn Write) -> io::Result<Exit> {
     for entry in ledger::records(path)? {
         let (line, record) = entry?;
@@ -278,7 +295,12 @@ impl Filter {
             Event::Decision(decided) => Some(decided),
             _ => None,
         };
-        let actor = |wanted: &String| decided.is_some_and(|d| d.actor.as_ref() == Some(wanted));
+        let about = match &record.entry.event {
+            Event::Decision(decided) => decided.actor.as_ref(),
+            Event::Suspended(stopped) | Event::Resumed(stopped) => Some(&stopped.identity),
+            _ => None,
+        };
+        let actor = |wanted: &String| about == Some(wanted);
         let verdict = |wanted: &String| decided.is_some_and(|d| d.verdict == *wanted);
         // A time that cannot be read is never left out: this is evidence.
         let time = record.entry.time.parse::<jiff::Timestamp>().ok();
@@ -363,7 +385,23 @@ fn brief(record: &Record) -> String {
             format!("{start}  landed    {}  {by}", refs(&landed.updates))
         }
         Event::RefusedInput(refused) => format!("{start}  refused   {}", shown(&refused.why)),
+        Event::Suspended(stopped) => format!("{start}  suspended {}", whom(stopped)),
+        Event::Resumed(stopped) => format!("{start}  resumed   {}", whom(stopped)),
+        Event::Clock(set) => format!("{start}  clock     is right, says {}", plain(&set.by)),
     }
+}
+
+/// Whom somebody stopped or let go on, and why.
+fn whom(stopped: &Stopped) -> String {
+    let reason = match &stopped.reason {
+        Some(reason) => format!(": {}", plain(reason)),
+        None => String::new(),
+    };
+    format!(
+        "{} by {}{reason}",
+        plain(&stopped.identity),
+        plain(&stopped.by)
+    )
 }
 
 fn verdict(decided: &Decided) -> String {

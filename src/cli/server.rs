@@ -10,11 +10,12 @@ use crate::budget::Budget;
 use crate::check;
 use crate::cli::Exit;
 use crate::gate::{self, Request};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, LedgerError};
 use crate::policy::Policy;
 use crate::push::{Oid, Push, RefName, RefUpdate};
 use crate::redact::FingerprintKey;
 use crate::repo::{Layout, Repo, RepoError};
+use crate::standing::Standing;
 use crate::verdict::{Decision, Unjudged};
 
 /// Why a command cannot go on. The words are fit to be shown to pushers, but for [`Refusal::NoPolicy`].
@@ -118,6 +119,8 @@ pub(super) struct Judgement<'a> {
     pub(super) as_identity: Option<&'a str>,
     /// Nobody is bound by the answer.
     pub(super) advisory: bool,
+    /// What the record knows.
+    pub(super) standing: &'a Standing,
 }
 
 impl Judgement<'_> {
@@ -146,6 +149,7 @@ impl Judgement<'_> {
             budget: self.budget,
             key: self.key,
             now: Timestamp::now(),
+            standing: self.standing,
             as_identity: self.as_identity,
             advisory: self.advisory,
         })
@@ -161,11 +165,14 @@ pub(super) fn not_recorded(decision: &mut Decision, why: &str) {
 
 /// Opens the ledger and reads the key beside it.
 pub(super) fn open_ledger(path: &Path) -> Result<(Ledger, FingerprintKey), Refusal> {
-    let not_usable =
-        |why: String| Refusal::unjudged(format!("the ledger cannot be written: {why}"));
-    let ledger = Ledger::open(path).map_err(|error| not_usable(error.to_string()))?;
-    let key = crate::ledger::key_beside(path).map_err(|error| not_usable(error.to_string()))?;
+    let ledger = Ledger::open(path).map_err(|error| unusable_ledger(&error))?;
+    let key = crate::ledger::key_beside(path).map_err(|error| unusable_ledger(&error))?;
     Ok((ledger, key))
+}
+
+/// A ledger that cannot be read or written: nothing can be decided.
+pub(super) fn unusable_ledger(error: &LedgerError) -> Refusal {
+    Refusal::unjudged(format!("the ledger cannot be written: {error}"))
 }
 
 /// Says why a command could not go on, and gives its exit code.

@@ -7,6 +7,7 @@ mod before;
 mod content;
 mod mask;
 mod origin;
+mod stops;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,6 +25,7 @@ use crate::policy::{InForce, Kind, Known, Mode, Policy};
 use crate::push::{Errand, Oid, Push, RefName, RefUpdate};
 use crate::redact::FingerprintKey;
 use crate::repo::{History, Repo, RepoError};
+use crate::standing::Standing;
 use crate::verdict::{self, CommitBrief, Decision, Judged, Unjudged, Verdict, Weighed, Work};
 
 /// Everything that a judgement depends on.
@@ -44,6 +46,8 @@ pub struct Request<'a> {
     pub key: &'a FingerprintKey,
     /// When the push arrived.
     pub now: Timestamp,
+    /// What the record knows by then.
+    pub standing: &'a Standing,
     /// Judge as this identity instead of the one that the pusher matches.
     pub as_identity: Option<&'a str>,
     /// The answer binds nobody (pre-push, `check`).
@@ -74,9 +78,29 @@ pub fn judge(request: Request<'_>) -> Decision {
     };
     // A stranger has no boundary to be judged by: refused without reading what it brings.
     if let Some(actor) = &mut actor {
-        state.problem = state.judge(&request, actor).err();
+        let (found, ends) = stops::of(actor, request.standing, request.now);
+        state.findings.extend(found);
+        if !ends {
+            state.problem = state.judge(&request, actor).err();
+        }
     }
     state.decide(request, actor)
+}
+
+/// Looks once more at what the record decides, at the moment when the decision is recorded: whoever was suspended while
+/// the push was judged is refused.
+pub fn settle(decision: &mut Decision, standing: &Standing) {
+    let is_told = |judged: &Judged| judged.finding.rule == stops::SUSPENDED;
+    let Some(name) = &decision.actor.identity else {
+        return;
+    };
+    if decision.findings.iter().any(is_told) {
+        return;
+    }
+    if let Some(found) = stops::suspended(name, decision.actor.kind, standing) {
+        verdict::add(decision, vec![found], None);
+        decision.enforced = true;
+    }
 }
 
 /// What a judgement gathers on its way.
@@ -122,6 +146,7 @@ impl State {
             history: &history,
             reader: &reader,
             budget: request.budget,
+            now: request.now,
         };
         for check in CHECKS {
             request.budget.check_time().map_err(Unjudged::Exhausted)?;
@@ -180,12 +205,16 @@ impl State {
         let rewrite_base = rewrite_base(&findings, &self.commits);
         let bookkeeping =
             request.push.errand == Errand::Bookkeeping && !request.policy.host.judge_bookkeeping;
+        let suspended = findings
+            .iter()
+            .any(|judged| judged.finding.rule == stops::SUSPENDED);
         let mode = actor
             .as_ref()
             .map_or(request.policy.mode, |actor| actor.mode);
         Decision {
             verdict,
-            enforced: mode == Mode::Enforce && !bookkeeping,
+            // A person's word binds in every mode.
+            enforced: (mode == Mode::Enforce || suspended) && !bookkeeping,
             advisory: request.advisory,
             unjudged: problem,
             findings,

@@ -279,7 +279,7 @@ fn actor(
         owner: identity.owner.clone(),
         authors: identity.authors.clone(),
         mode: identity.mode.unwrap_or(policy.mode),
-        boundary: Boundary::new(layer),
+        boundary: Boundary::new(layer, policy.freezes().clone()),
     })
 }
 

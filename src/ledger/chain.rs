@@ -10,7 +10,8 @@ use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::entry::{Entry, Id};
+use super::entry::Entry;
+use super::id::Id;
 
 /// `prev` of the first entry.
 pub(super) const GENESIS: [u8; 32] = [0; 32];

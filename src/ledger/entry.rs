@@ -1,9 +1,10 @@
-//! What one line of the ledger holds, and the id by which people name it.
+//! What one line of the ledger holds.
 
-use std::fmt;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::id::Id;
 use super::words::{
     confidence_word, errand_word, host_word, kind_word, level_word, part_word, verdict_word,
 };
@@ -21,64 +22,6 @@ const SUPPRESSED_MAX: usize = 200;
 /// Most places of one finding, and most commits of one place.
 const PLACES_MAX: usize = 100;
 
-/// Names a ledger entry in messages: `7Q4M-2KX9`. Made of the first 40 bits of the entry's hash, so
-/// that everybody who has the line can check it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Id(String);
-
-impl Id {
-    /// The id of the entry with this hash.
-    pub fn of_hash(hash: &[u8; 32]) -> Self {
-        // Crockford's alphabet: no I, L, O, U, which are misread over the telephone.
-        const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-        let bits = hash[..5]
-            .iter()
-            .fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
-        let mut text = String::with_capacity(9);
-        for place in (0..8).rev() {
-            let digit = (bits >> (5 * place)) & 31;
-            text.push(char::from(
-                DIGITS[usize::try_from(digit).expect("five bits fit")],
-            ));
-            if place == 4 {
-                text.push('-');
-            }
-        }
-        Id(text)
-    }
-
-    /// Reads an id as a person types it: any case, with or without the hyphen, O for 0, I and L for 1.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut digits = String::with_capacity(9);
-        for letter in text.chars().filter(|letter| *letter != '-') {
-            let letter = match letter.to_ascii_uppercase() {
-                'O' => '0',
-                'I' | 'L' => '1',
-                other => other,
-            };
-            if !letter.is_ascii_alphanumeric() || letter == 'U' || digits.len() == 9 {
-                return None;
-            }
-            digits.push(letter);
-            if digits.len() == 4 {
-                digits.push('-');
-            }
-        }
-        (digits.len() == 9).then_some(Id(digits))
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// One entry, without the fields that chain it to the others (`seq`, `torn`, `prev`, `hash`, `id`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -89,6 +32,13 @@ pub struct Entry {
     pub event: Event,
     /// Version of the program that wrote the entry.
     pub engine: String,
+    /// Identities that are suspended once this entry stands, and since when. Filled in by the append.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub suspended: BTreeMap<String, String>,
+    /// The latest moment of the entries before, when it is later than `time`: the clock went back. Filled in by the
+    /// append.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<String>,
 }
 
 /// What an entry records.
@@ -101,6 +51,12 @@ pub enum Event {
     RefusedInput(Refused),
     /// Refs moved (post-receive).
     Landed(Landed),
+    /// An identity is stopped.
+    Suspended(Stopped),
+    /// An identity may push again.
+    Resumed(Stopped),
+    /// A person says that the clock is right though the record has later entries.
+    Clock(ClockSet),
 }
 
 /// A judged push.
@@ -322,7 +278,41 @@ pub struct Landed {
     pub decision: Option<String>,
 }
 
+/// Who was stopped, or may go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// Name of the identity.
+    pub identity: String,
+    /// Whose word it is: the account on the server.
+    pub by: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Whose word about the clock it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockSet {
+    /// The account on the server.
+    pub by: String,
+}
+
 impl Entry {
+    /// The entry that stops an identity.
+    pub fn suspended(stopped: Stopped, now: jiff::Timestamp) -> Self {
+        Entry::now(Event::Suspended(stopped), now)
+    }
+
+    /// The entry that lets an identity go on.
+    pub fn resumed(stopped: Stopped, now: jiff::Timestamp) -> Self {
+        Entry::now(Event::Resumed(stopped), now)
+    }
+
+    /// The entry that says that the clock is right.
+    pub fn clock(by: String, now: jiff::Timestamp) -> Self {
+        Entry::now(Event::Clock(ClockSet { by }), now)
+    }
+
     /// The entry for a judged push.
     pub fn decision(decision: &Decision, now: jiff::Timestamp) -> Self {
         let count = |level: Level| {
@@ -398,15 +388,22 @@ impl Entry {
 
     fn now(event: Event, now: jiff::Timestamp) -> Self {
         Entry {
-            time: format!("{now:.3}"),
+            time: time_of(now),
             event,
             engine: env!("CARGO_PKG_VERSION").into(),
+            suspended: BTreeMap::new(),
+            ahead: None,
         }
     }
 }
 
+/// A moment as entries write it.
+pub(super) fn time_of(moment: jiff::Timestamp) -> String {
+    format!("{moment:.3}")
+}
+
 impl Account {
-    fn of(pusher: &Pusher) -> Self {
+    pub(super) fn of(pusher: &Pusher) -> Self {
         Account {
             account: pusher.account.clone(),
             account_id: pusher.account_id.clone(),

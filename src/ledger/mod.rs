@@ -5,7 +5,9 @@
 
 mod chain;
 mod entry;
+mod id;
 mod key;
+mod suspended;
 mod words;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -15,11 +17,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
+use crate::standing::Standing;
+
 pub use chain::{Broken, Link, Record, Verified, hex32, verify};
 pub(crate) use entry::shown_and_hex;
+use entry::time_of;
 pub use entry::{
-    Account, Counts, Decided, Entry, Event, Found, FoundAt, Id, Landed, Moved, Refused,
+    Account, ClockSet, Counts, Decided, Entry, Event, Found, FoundAt, Landed, Moved, Refused,
+    Stopped,
 };
+pub use id::Id;
 pub use key::{existing_key_beside, key_beside, key_in, passing_key};
 pub(crate) use words::{confidence_word, kind_word, level_word, part_word, verdict_word};
 
@@ -38,6 +47,9 @@ pub enum LedgerError {
     /// The end of the file is not an entry: the file was changed by something else.
     #[error("its last line is not an entry; run ringfence ledger verify")]
     Broken,
+    /// The list of suspended identities cannot be read or written.
+    #[error("{}", words(.0))]
+    Suspended(io::Error),
     /// Writing or syncing failed. The file is as it was before.
     #[error("{}", words(.0))]
     Write(io::Error),
@@ -90,6 +102,56 @@ impl Ledger {
     /// Appends one entry, synced to the disk, and returns its id. Waits at most `patience` for others that
     /// are writing.
     pub fn append(&self, entry: &Entry, patience: Duration) -> Result<Id, LedgerError> {
+        self.append_with(patience, |_| entry.clone())
+    }
+
+    /// Appends the entry that `make` gives for what the ledger says at that very moment: nobody else appends
+    /// before it stands there. Otherwise as [`Ledger::append`].
+    pub fn append_with(
+        &self,
+        patience: Duration,
+        make: impl FnOnce(&Standing) -> Entry,
+    ) -> Result<Id, LedgerError> {
+        self.locked(patience, |file| self.append_locked(file, make))
+    }
+
+    /// Stops an identity until [`Ledger::resume`]: the next push of it is refused.
+    pub fn suspend(&self, stopped: Stopped, patience: Duration) -> Result<Id, LedgerError> {
+        self.locked(patience, |file| {
+            let now = Timestamp::now();
+            // First of all the file: a crash before the entry stands there still leaves it suspended.
+            let mut names = standing_at(&self.path, &read_tail(file)?)?.suspended;
+            names.insert(stopped.identity.clone(), time_of(now));
+            suspended::write(&self.path, &names).map_err(LedgerError::Suspended)?;
+            self.append_locked(file, |_| Entry::suspended(stopped, now))
+        })
+    }
+
+    /// Lets an identity go on. `None`: it was not suspended, and nothing was recorded.
+    pub fn resume(&self, stopped: Stopped, patience: Duration) -> Result<Option<Id>, LedgerError> {
+        self.locked(patience, |file| {
+            let mut names = standing_at(&self.path, &read_tail(file)?)?.suspended;
+            if names.remove(&stopped.identity).is_none() {
+                return Ok(None);
+            }
+            let id = self.append_locked(file, |_| Entry::resumed(stopped, Timestamp::now()))?;
+            suspended::write(&self.path, &names).map_err(LedgerError::Suspended)?;
+            Ok(Some(id))
+        })
+    }
+
+    /// What the end of the ledger says now. Waits for nobody; an append that is being written counts as not there.
+    pub fn standing(&self) -> Result<Standing, LedgerError> {
+        let file = self.file.lock().map_err(|_| LedgerError::Busy)?;
+        standing_at(&self.path, &read_tail(&file)?)
+    }
+
+    /// Does something while nobody else appends.
+    fn locked<T>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce(&File) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
         let mut file = self.file.lock().map_err(|_| LedgerError::Busy)?;
         let until = Instant::now() + patience;
         lock(&file, until)?;
@@ -98,10 +160,49 @@ impl Ledger {
             *file = open_file(&self.path)?;
             lock(&file, until)?;
         }
-        let appended = append_locked(&file, entry);
+        let done = work(&file);
         // Closing would unlock as well; an error here loses nothing.
         let _ = file.unlock();
-        appended
+        done
+    }
+
+    fn append_locked(
+        &self,
+        mut file: &File,
+        make: impl FnOnce(&Standing) -> Entry,
+    ) -> Result<Id, LedgerError> {
+        let length = file.metadata().map_err(LedgerError::Write)?.len();
+        let tail = read_tail(file)?;
+        let standing = standing_at(&self.path, &tail)?;
+        let mut entry = make(&standing);
+        carry_on(&mut entry, standing);
+        let (line, id) = chain::seal(&entry, tail.seq + 1, tail.torn, &tail.hash)
+            .map_err(|error| LedgerError::Write(error.into()))?;
+        if line.len() > chain::LINE_MAX_BYTES {
+            let error = io::Error::other("the entry is too large");
+            return Err(LedgerError::Write(error));
+        }
+        let mut bytes = Vec::with_capacity(line.len() + 2);
+        if tail.open_line {
+            bytes.push(b'\n');
+        }
+        bytes.extend_from_slice(&line);
+        bytes.push(b'\n');
+        // One call: on a crash the rest is missing at the end, never in the middle.
+        let written = match file.write(&bytes) {
+            Ok(count) if count == bytes.len() => file.sync_data(),
+            Ok(_) => Err(io::ErrorKind::StorageFull.into()),
+            Err(error) => Err(error),
+        };
+        match written {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                // No entry for a push that is going to be refused as unjudged. Should this fail as well, the
+                // next append finds a torn line and says so.
+                let _ = file.set_len(length);
+                Err(LedgerError::Write(error))
+            }
+        }
     }
 
     /// The newest decision that let all of `landed` pass, looked for in the end of the file.
@@ -212,41 +313,73 @@ struct Tail {
     torn: Option<u64>,
     /// The file does not end with LF.
     open_line: bool,
+    carried: Carried,
 }
 
-fn append_locked(mut file: &File, entry: &Entry) -> Result<Id, LedgerError> {
-    let length = file.metadata().map_err(LedgerError::Write)?.len();
-    let tail = read_tail(file, length)?;
-    let (line, id) = chain::seal(entry, tail.seq + 1, tail.torn, &tail.hash)
-        .map_err(|error| LedgerError::Write(error.into()))?;
-    if line.len() > chain::LINE_MAX_BYTES {
-        let error = io::Error::other("the entry is too large");
-        return Err(LedgerError::Write(error));
+/// What each entry takes over from the one before.
+#[derive(Debug, Default, serde::Deserialize)]
+struct Carried {
+    time: String,
+    #[serde(default)]
+    suspended: suspended::Names,
+    #[serde(default)]
+    ahead: Option<String>,
+}
+
+impl Carried {
+    /// A time that cannot be read is none; what was written here can.
+    fn latest(&self) -> Option<Timestamp> {
+        let ahead = self.ahead.iter().filter_map(|time| time.parse().ok());
+        self.time.parse().into_iter().chain(ahead).max()
     }
-    let mut bytes = Vec::with_capacity(line.len() + 2);
-    if tail.open_line {
-        bytes.push(b'\n');
-    }
-    bytes.extend_from_slice(&line);
-    bytes.push(b'\n');
-    // One call: on a crash the rest is missing at the end, never in the middle.
-    let written = match file.write(&bytes) {
-        Ok(count) if count == bytes.len() => file.sync_data(),
-        Ok(_) => Err(io::ErrorKind::StorageFull.into()),
-        Err(error) => Err(error),
+}
+
+/// What the ledger at `path` with this end says.
+fn standing_at(path: &Path, tail: &Tail) -> Result<Standing, LedgerError> {
+    let mut suspended = suspended::read(path).map_err(LedgerError::Suspended)?;
+    suspended.extend(tail.carried.suspended.clone());
+    Ok(Standing {
+        suspended,
+        latest: tail.carried.latest(),
+    })
+}
+
+/// What a ledger says, for who only asks, and makes none. `None`: there is none.
+pub fn standing_beside(path: &Path) -> Result<Option<Standing>, LedgerError> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(LedgerError::Open)?,
     };
-    match written {
-        Ok(()) => Ok(id),
-        Err(error) => {
-            // No entry for a push that is going to be refused as unjudged. Should this fail as well, the
-            // next append finds a torn line and says so.
-            let _ = file.set_len(length);
-            Err(LedgerError::Write(error))
+    standing_at(path, &read_tail(&file)?).map(Some)
+}
+
+/// Takes over into `entry` what the end of the ledger says.
+fn carry_on(entry: &mut Entry, standing: Standing) {
+    entry.suspended = standing.suspended;
+    entry.ahead = standing
+        .latest
+        .filter(|latest| {
+            entry
+                .time
+                .parse()
+                .is_ok_and(|time: Timestamp| time < *latest)
+        })
+        .map(time_of);
+    match &entry.event {
+        Event::Suspended(stopped) => {
+            let since = entry.time.clone();
+            entry.suspended.insert(stopped.identity.clone(), since);
         }
+        Event::Resumed(stopped) => {
+            entry.suspended.remove(&stopped.identity);
+        }
+        Event::Clock(_) => entry.ahead = None,
+        Event::Decision(_) | Event::RefusedInput(_) | Event::Landed(_) => {}
     }
 }
 
-fn read_tail(file: &File, length: u64) -> Result<Tail, LedgerError> {
+fn read_tail(file: &File) -> Result<Tail, LedgerError> {
+    let length = file.metadata().map_err(LedgerError::Open)?.len();
     let mut window = TAIL_BYTES;
     loop {
         let from = length.saturating_sub(window);
@@ -274,6 +407,7 @@ fn find_last(tail: &[u8], whole: bool) -> Result<Option<Tail>, LedgerError> {
                 hash: chain::GENESIS,
                 torn: open_line.then_some(tail.len() as u64),
                 open_line,
+                carried: Carried::default(),
             }));
         }
         let start = match tail[..end].iter().rposition(|byte| *byte == b'\n') {
@@ -282,12 +416,14 @@ fn find_last(tail: &[u8], whole: bool) -> Result<Option<Tail>, LedgerError> {
             None => return Ok(None),
         };
         if let Some(link) = chain::unseal(&tail[start..end]) {
+            let carried = serde_json::from_slice(&tail[start..end]);
             let behind = tail.len() - (end + 1).min(tail.len());
             return Ok(Some(Tail {
                 seq: link.seq,
                 hash: link.hash,
                 torn: (open_line && behind > 0).then_some(behind as u64),
                 open_line,
+                carried: carried.map_err(|_| LedgerError::Broken)?,
             }));
         }
         // A line that ends with LF was written whole once. Only behind a cut line may unfinished ones stand.

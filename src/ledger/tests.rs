@@ -4,9 +4,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::*;
 use crate::report::samples;
 
+mod standing;
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn now() -> jiff::Timestamp {
+fn now() -> Timestamp {
     "2026-11-22T20:12:05.0071Z".parse().unwrap()
 }
 
@@ -354,11 +356,7 @@ fn a_large_ledger_costs_an_append_no_more_than_a_small_one() {
     file.set_len(100 << 20).unwrap();
     file.write_all_at(&[b"\n", line.as_slice()].concat(), 100 << 20)
         .unwrap();
-    let read = |path: &Path| {
-        let file = File::open(path).unwrap();
-        let length = file.metadata().unwrap().len();
-        read_tail(&file, length).unwrap().seq
-    };
+    let read = |path: &Path| read_tail(&File::open(path).unwrap()).unwrap().seq;
     let started = Instant::now();
     for _ in 0..1_000 {
         assert_eq!(read(&path), 1);

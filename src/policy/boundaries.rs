@@ -72,6 +72,10 @@ impl<'t> Reader<'_, 't> {
             keys::PATH_OPS,
             Self::target,
         );
+        let freezes = fields
+            .get("freeze")
+            .map(|node| super::freeze::read(self.file, node, self.log))
+            .unwrap_or_default();
         let deny = self.guards(&fields, "deny");
         let hold = self.guards(&fields, "hold");
         if let Some(paths) = &paths
@@ -84,6 +88,7 @@ impl<'t> Reader<'_, 't> {
             at: self.at(at, format!("boundary {}", quoted(name))),
             refs,
             paths,
+            freezes,
             limits: self.limits(&fields),
             checks: self.checks(&fields),
             deny,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::diagnostic::At;
 use super::fold::{self, Folded};
+use super::freeze::Freeze;
 use super::pattern::Pattern;
 use super::presets::Preset;
 use crate::finding::{Confidence, Level, PathOp, PolicyAt, RefOp};
@@ -237,6 +238,7 @@ pub(crate) struct Layer {
     pub(super) paths: Option<Allows<Target>>,
     pub(super) deny: Vec<Guard>,
     pub(super) hold: Vec<Guard>,
+    pub(super) freezes: Vec<Freeze>,
     pub(super) limits: Limits,
     pub(super) checks: Vec<CheckLevel>,
 }
@@ -261,15 +263,18 @@ impl Layer {
 pub struct Boundary {
     server: Arc<Layer>,
     narrower: Vec<Arc<Layer>>,
+    /// Those of the whole policy.
+    freezes: Arc<[Freeze]>,
     limits: Limits,
 }
 
 impl Boundary {
-    pub(crate) fn new(server: Arc<Layer>) -> Self {
+    pub(crate) fn new(server: Arc<Layer>, freezes: Arc<[Freeze]>) -> Self {
         Boundary {
             limits: server.limits.clone(),
             server,
             narrower: Vec::new(),
+            freezes,
         }
     }
 
@@ -390,6 +395,19 @@ impl Boundary {
                 Some((guard.id.clone(), at))
             })
         })
+    }
+
+    /// Every freeze, those of the whole policy first.
+    pub fn freezes(&self) -> impl Iterator<Item = &Freeze> {
+        let of_layers = self.layers().flat_map(|layer| &layer.freezes);
+        self.freezes.iter().chain(of_layers)
+    }
+
+    /// The freeze that holds a ref at this moment. Of several the one that ends last.
+    pub fn frozen(&self, name: &[u8], now: jiff::Timestamp) -> Option<&Freeze> {
+        self.freezes()
+            .filter(|freeze| freeze.is_in_force(now) && freeze.names(name))
+            .max_by_key(|freeze| freeze.until.unwrap_or(jiff::Timestamp::MAX))
     }
 
     /// The limits: the least of every layer.

@@ -96,6 +96,23 @@ impl Boundary {
         }
     }
 
+    /// The freeze that holds a ref at this moment; `None`: nothing does.
+    pub fn explain_freeze(&self, name: &[u8], now: jiff::Timestamp) -> Option<Reason> {
+        let freeze = self.frozen(name, now)?;
+        let reason = freeze.reason.as_ref();
+        let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+        Some(Reason {
+            asked: format!("move {} now", name.escape_ascii()),
+            answer: Expect::Reject,
+            why: format!("frozen {}{reason}", freeze.term()),
+            at: freeze.at.clone(),
+            pass: vec![
+                "push when the freeze is over".to_owned(),
+                format!("or take it out ({}:{})", freeze.at.file, freeze.at.line),
+            ],
+        })
+    }
+
     /// Whether somebody of this kind may change a path this way.
     pub fn explain_path(&self, kind: Kind, path: &[u8], op: PathOp) -> Reason {
         let shown = path.escape_ascii().to_string();

@@ -116,6 +116,11 @@ pub(super) static POLICY: &[Key] = &[
         "What they may do, by a name of your choice.",
     ),
     key(
+        "freeze",
+        Shape::Maps(FREEZE),
+        "Times when refs do not move, for everybody.",
+    ),
+    key(
         "suppressions",
         Shape::Maps(SUPPRESSION),
         "Findings of secrets and hidden text that a person looked at and answers for, each until a day.",
@@ -316,6 +321,11 @@ pub(super) static BOUNDARY: &[Key] = &[
         "The most that one push may bring.",
     ),
     key(
+        "freeze",
+        Shape::Maps(FREEZE),
+        "Times when refs do not move, for whoever has this boundary.",
+    ),
+    key(
         "checks",
         Shape::Levels,
         "Levels by check (`secrets`) or by rule (`secret/github-pat`): `off`, `warn`, `hold`, `deny`; content rules also by confidence: `{ certain: deny, likely: deny, possible: warn }`.",
@@ -379,6 +389,26 @@ pub(super) static LIMITS: &[Key] = &[
         Shape::Size,
         "Size of one changed file: `512KiB`.",
     ),
+];
+
+/// One of `freeze:`
+pub(super) static FREEZE: &[Key] = &[
+    required(
+        "from",
+        Shape::Time,
+        "First moment, as `2026-12-20T00:00:00Z`.",
+    ),
+    key(
+        "until",
+        Shape::Time,
+        "First moment when it is over. Default: until the policy changes.",
+    ),
+    key(
+        "refs",
+        Shape::Patterns { presets: false },
+        "Globs over full ref names, matched in every spelling that a file system takes for the same. Default: every ref.",
+    ),
+    key("reason", Shape::Text, "Why; told to the pusher."),
 ];
 
 /// One of `suppressions:`

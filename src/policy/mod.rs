@@ -6,6 +6,7 @@ mod describe;
 mod diagnostic;
 mod explain;
 mod fold;
+mod freeze;
 mod keys;
 mod pattern;
 mod presets;
@@ -28,6 +29,7 @@ pub use boundary::{Answer, Boundary, Limit, Limits};
 pub use describe::{AllowView, BoundaryView, CheckView, GuardView, LayerView, LimitView, place};
 pub use diagnostic::{Diagnostic, PolicyError, Warnings};
 pub use explain::{Outcome, Reason, path_op, path_op_name, ref_op, ref_op_name, run_test};
+pub use freeze::{Freeze, FreezeView};
 pub use pattern::{Pattern, PatternError};
 pub use presets::{Glob, Preset, presets};
 pub use repository::RepositoryPolicy;
@@ -144,6 +146,7 @@ pub struct Policy {
     suppressions: Vec<Suppression>,
     identities: Vec<Identity>,
     unknown: Option<Arc<Layer>>,
+    freezes: Arc<[Freeze]>,
     boundaries: usize,
     tests: Vec<TestCase>,
 }
@@ -365,7 +368,13 @@ impl Policy {
 
     /// The boundary of pushers that match no identity; `None`: they are refused.
     pub(crate) fn unknown(&self) -> Option<Boundary> {
-        self.unknown.clone().map(Boundary::new)
+        let layer = self.unknown.clone()?;
+        Some(Boundary::new(layer, self.freezes.clone()))
+    }
+
+    /// `freeze:` at the top: it holds for everybody.
+    pub(crate) fn freezes(&self) -> &Arc<[Freeze]> {
+        &self.freezes
     }
 }
 
@@ -529,6 +538,11 @@ fn build<'t>(
             .map(|node| sections::rule_packs(node, log))
             .unwrap_or_default(),
         suppressions,
+        freezes: top
+            .get("freeze")
+            .map(|node| freeze::read(file, node, log))
+            .unwrap_or_default()
+            .into(),
         boundaries: layers.len(),
         identities,
         unknown,

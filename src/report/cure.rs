@@ -72,6 +72,9 @@ pub(super) enum Family {
     Unreferenced,
     Unrelated,
     Identity,
+    Suspended,
+    Frozen,
+    Clock,
     Tag,
 }
 
@@ -85,6 +88,9 @@ impl Family {
             ("ref", "force", _) => Family::Force,
             ("ref", "delete", _) => Family::Delete,
             ("ref", "old-mismatch", _) => Family::Stale,
+            ("ref", "frozen", _) => Family::Frozen,
+            ("identity", "suspended", _) => Family::Suspended,
+            ("time", ..) => Family::Clock,
             ("ref", "symref", _) => Family::Symref,
             ("merge", ..) => Family::Merge,
             ("limit", "refs", _) => Family::OneRefAtATime,
@@ -135,6 +141,9 @@ impl Family {
             Family::Unreferenced => "plain_push",
             Family::Unrelated => "rebase_onto_history",
             Family::Identity => "ask_policy_admin",
+            Family::Suspended => "ask_to_resume",
+            Family::Frozen => "wait",
+            Family::Clock => "ask_server_admin",
             Family::Tag => "remake_tag",
         }
     }
@@ -259,6 +268,8 @@ impl Cure {
             faults.iter().copied().filter(same).collect()
         };
         self.identity(&of(Family::Identity));
+        self.suspended(&of(Family::Suspended), decision);
+        self.clock(&of(Family::Clock));
         let rewriting: Vec<&Judged> = faults
             .iter()
             .copied()
@@ -277,6 +288,7 @@ impl Cure {
         self.stale(&of(Family::Stale), decision);
         self.force(&of(Family::Force), decision);
         self.elsewhere(&of(Family::Elsewhere), decision);
+        self.frozen(&of(Family::Frozen));
         self.kept(&of(Family::Delete), "deleted");
         self.kept(&of(Family::Symref), "moved through a symbolic ref");
         self.split(&of(Family::Split), decision, !rewriting.is_empty());
@@ -312,6 +324,42 @@ impl Cure {
             self.retry = Some(Retry::Later);
         }
         self.say("No change to the commits helps: the policy must allow this pusher.");
+    }
+
+    fn suspended(&mut self, faults: &[&Judged], decision: &Decision) {
+        let (Some(_), Some(name)) = (faults.first(), &decision.actor.identity) else {
+            return;
+        };
+        self.is("ask");
+        self.retry = Some(Retry::Later);
+        self.needs("resume");
+        self.say("Stop pushing: nothing of this identity is accepted, whatever it brings. A person looks into it and lifts the suspension on the server:");
+        // Not a step for the agent: it has no rights there.
+        self.lines
+            .push(Line::Note(format!("ringfence resume {name} --repo DIR")));
+    }
+
+    fn clock(&mut self, faults: &[&Judged]) {
+        if faults.is_empty() {
+            return;
+        }
+        self.is("ask");
+        self.retry = Some(Retry::Later);
+        self.needs("server_admin");
+        self.say("This is not the fault of your commits. An admin of this server sets the clock right; ringfence doctor tells more. Then push the same commits again.");
+    }
+
+    fn frozen(&mut self, faults: &[&Judged]) {
+        if faults.is_empty() {
+            return;
+        }
+        self.is("wait");
+        self.say(
+            "Push again when the freeze is over: the policy allows no ref update there before.",
+        );
+        if self.retry == Some(Retry::AfterFix) && self.kind == Some("wait") {
+            self.retry = Some(Retry::Later);
+        }
     }
 
     fn tags(&mut self, faults: &[&Judged], decision: &Decision) {
