@@ -1,8 +1,15 @@
-//! What the record knows before a push is judged: who is stopped, and how late it is at least.
+//! What the record knows before a push is judged: who is stopped, how late it is at least, and, where a boundary asks for
+//! it, what the pusher did lately and who made the refs.
+
+mod refs;
+mod tally;
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+
+pub use refs::{Passed, RefPast};
+pub use tally::{Counted, PER_HOUR_MAX, Sums, Tally};
 
 /// How far the clock may be behind the record before that is told: time servers move clocks a little, and pushes that
 /// come together are recorded in the order in which they end.
@@ -15,6 +22,28 @@ pub struct Standing {
     pub suspended: BTreeMap<String, String>,
     /// The latest moment that an entry names.
     pub latest: Option<Timestamp>,
+}
+
+/// What the index of the ledger knows of the pushers and of the refs of one push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Past {
+    /// It cannot be known, and why: what needs it is refused.
+    Unknown(String),
+    /// The record is another machine's (an advisory run): what needs it is passed over.
+    Elsewhere,
+    /// It is known.
+    Known(Known),
+}
+
+/// See [`Past`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// By identity.
+    pub tallies: BTreeMap<String, Tally>,
+    /// One for each ref asked for, in that order.
+    pub refs: Vec<RefPast>,
+    /// Entries before this moment are not known. `None`: all are.
+    pub since: Option<Timestamp>,
 }
 
 impl Standing {

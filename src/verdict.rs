@@ -113,6 +113,8 @@ pub struct Work {
     pub checks: (u64, u64),
     /// Bytes of content looked into.
     pub bytes: u64,
+    /// Lines added, where the boundary limits them.
+    pub added_lines: u64,
 }
 
 /// Why the gate could not finish.
@@ -130,6 +132,9 @@ pub enum Unjudged {
     /// Less was looked at than expected, though nothing else failed.
     #[error("the count of work is short")]
     Incomplete,
+    /// The record does not tell what the boundary asks of it. The text is fit to be shown.
+    #[error("the record does not tell: {0}")]
+    Record(String),
     /// The record could not be written.
     #[error("the ledger cannot be written: {0}")]
     Ledger(String),
@@ -187,6 +192,8 @@ pub struct Decision {
     pub policy_digest: String,
     /// What was done.
     pub work: Work,
+    /// This refusal suspends the identity: it is this many in a row.
+    pub suspends: Option<u64>,
 }
 
 /// What a report needs to know of a new commit to write its hints.

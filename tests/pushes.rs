@@ -33,6 +33,8 @@ case_files! {
     identity
     policy
     time
+    owners
+    limits
 }
 
 /// The first thing that this project was built for: the object is only in the quarantine, and is seen.

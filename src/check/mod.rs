@@ -12,11 +12,11 @@ mod unicode;
 
 use std::ops::Range;
 
-pub(crate) use limits::too_many_lines;
+pub(crate) use limits::{Brings, over_time, too_many_lines};
 pub(crate) use secrets::masked;
 
 use crate::budget::Budget;
-use crate::finding::{Confidence, Evidence, Finding, Level, Part, RuleId};
+use crate::finding::{Confidence, Evidence, Finding, Level, Part, PolicyAt, RuleId};
 use crate::identity::Actor;
 use crate::policy::Known;
 use crate::push::{Push, RefName, RefUpdate};
@@ -67,6 +67,18 @@ pub struct Facts<'a> {
     pub budget: &'a Budget,
     /// When the push arrived.
     pub now: jiff::Timestamp,
+    /// What the record says of each ref; empty: the boundary asks for none of it.
+    pub pasts: &'a [OfRef],
+}
+
+/// What the record says of one ref, as far as the boundary asks for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OfRef {
+    /// Asked for where the operation holds for own refs alone: the line that says so, and the identity that created the ref,
+    /// when it is known.
+    pub owner: Option<(PolicyAt, Option<String>)>,
+    /// The ref is made again, without this that it held when it was deleted.
+    pub remade: Option<String>,
 }
 
 impl Facts<'_> {
@@ -201,6 +213,19 @@ pub fn find_rule(id: &str) -> (&'static str, Option<&'static Rule>) {
         }
     }
     ("unknown", None)
+}
+
+/// Whether a push that this rule refuses may pass unchanged at another time, or once somebody has acted: it says nothing
+/// against the pusher.
+pub fn is_of_time(rule: &str) -> bool {
+    let (family, name) = rule.split_once('/').unwrap_or((rule, ""));
+    match family {
+        "identity" => !matches!(name, "author-mismatch" | "committer-mismatch"),
+        "time" | "policy" => true,
+        "limit" => name.ends_with("-per-hour") || name.ends_with("-per-day"),
+        "ref" => matches!(name, "frozen" | "old-mismatch"),
+        _ => false,
+    }
 }
 
 /// One rule family.

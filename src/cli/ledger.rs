@@ -1,5 +1,6 @@
 //! `ringfence ledger`: proves that the record is whole, and answers questions about it.
 
+mod orders;
 #[cfg(test)]
 mod tests;
 mod uses;
@@ -9,10 +10,7 @@ use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use super::Exit;
-use super::suspend::{PATIENCE, by};
-use crate::ledger::{
-    self, Broken, Decided, Entry, Event, Found, Id, Ledger, Moved, Record, Stopped,
-};
+use crate::ledger::{self, Broken, Decided, Event, Found, Id, Moved, Record, Stopped};
 use crate::policy::{Known, Policy};
 use crate::redact::Quoted;
 use crate::repo::Layout;
@@ -35,7 +33,11 @@ enum Task {
     /// Tell which suppressions of the policy were used, and which were not
     Suppressions(uses::Args),
     /// Say that the clock is right now, after it was ahead: agents are refused while the record has later entries
-    Clock(super::suspend::Place),
+    Clock(orders::ClockArgs),
+    /// Say whose a ref is, where the record does not know it
+    Assign(orders::AssignArgs),
+    /// Make the index anew: owners of refs, and what counts over time
+    Index(orders::IndexArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -131,7 +133,9 @@ pub(super) fn run(args: &LedgerArgs, out: &mut dyn Write, err: &mut dyn Write) -
         Task::Show(args) => named(&args.file, &args.place),
         Task::Export(args) => named(&args.file, &args.place),
         Task::Suppressions(args) => named(&args.file, &args.place),
-        Task::Clock(place) => place.ledger(),
+        Task::Clock(args) => args.ledger(),
+        Task::Assign(args) => args.ledger(),
+        Task::Index(args) => args.ledger(),
     };
     let path = match path {
         Ok(path) => path,
@@ -145,7 +149,9 @@ pub(super) fn run(args: &LedgerArgs, out: &mut dyn Write, err: &mut dyn Write) -
         Task::Show(args) => show(&path, args, out, err),
         Task::Export(args) => export(&path, &args.filter, out),
         Task::Suppressions(args) => uses::run(&path, args, out, err),
-        Task::Clock(_) => set_clock(&path, out),
+        Task::Clock(args) => args.run(&path, out),
+        Task::Assign(args) => args.run(&path, out, err),
+        Task::Index(args) => args.run(&path, out),
     };
     match done {
         Ok(exit) => exit,
@@ -229,16 +235,6 @@ fn verify(
         let hash = data_encoding::HEXLOWER.encode(&head.hash);
         writeln!(out, "head: {hash}")?;
     }
-    Ok(Exit::Accept)
-}
-
-/// Records that the clock is right: later entries count no more.
-fn set_clock(path: &Path, out: &mut dyn Write) -> io::Result<Exit> {
-    let set = |ledger: Ledger| {
-        ledger.append_with(PATIENCE, |_| Entry::clock(by(), jiff::Timestamp::now()))
-    };
-    let id = Ledger::open(path).and_then(set).map_err(io::Error::other)?;
-    writeln!(out, "ok: the clock is right from entry {id} on")?;
     Ok(Exit::Accept)
 }
 
@@ -387,6 +383,19 @@ fn brief(record: &Record) -> String {
         Event::RefusedInput(refused) => format!("{start}  refused   {}", shown(&refused.why)),
         Event::Suspended(stopped) => format!("{start}  suspended {}", whom(stopped)),
         Event::Resumed(stopped) => format!("{start}  resumed   {}", whom(stopped)),
+        Event::Assigned(assigned) => format!(
+            "{start}  assigned  {} to {} by {}",
+            shown(&assigned.name),
+            plain(&assigned.identity),
+            plain(&assigned.by)
+        ),
+        Event::Continued(before) => {
+            format!(
+                "{start}  continues {} ({} entries)",
+                plain(&before.head),
+                before.entries
+            )
+        }
         Event::Clock(set) => format!("{start}  clock     is right, says {}", plain(&set.by)),
     }
 }

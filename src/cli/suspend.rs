@@ -11,7 +11,7 @@ use super::doctor::installed_policy;
 use super::install::git_dirs;
 use super::install::lines::{Lines, shown};
 use crate::check;
-use crate::ledger::{Ledger, LedgerError, Stopped, default_path};
+use crate::ledger::{Ledger, LedgerError, Stopped, default_path, key_beside};
 use crate::policy::Policy;
 use crate::repo::Layout;
 
@@ -42,6 +42,13 @@ pub(super) struct Place {
     /// The policy [default: the one of the hook, else as the hook finds it]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+}
+
+/// The policy that the hook of a repository judges by, and its ledger.
+pub(super) struct RecordOf {
+    pub(super) git_dir: PathBuf,
+    pub(super) policy: Policy,
+    pub(super) ledger: PathBuf,
 }
 
 /// Which of the two.
@@ -95,7 +102,7 @@ pub(super) fn run(way: Way, args: &SuspendArgs, out: &mut dyn Write, err: &mut d
 }
 
 fn record(way: Way, path: &Path, stopped: Stopped) -> Result<String, LedgerError> {
-    let ledger = Ledger::open(path)?;
+    let ledger = Ledger::open(path)?.with_index(&key_beside(path)?, false);
     let name = stopped.identity.escape_debug().to_string();
     let place = shown(path);
     match way {
@@ -116,7 +123,7 @@ impl Place {
         let git_dirs = git_dirs(self.repo.as_deref(), self.repo_root.as_deref(), lines)?;
         let mut ledgers = Vec::new();
         for git_dir in &git_dirs {
-            let (policy, ledger) = match self.record_of(git_dir) {
+            let RecordOf { policy, ledger, .. } = match self.record_of(git_dir) {
                 Ok(found) => found,
                 Err(why) => {
                     let why = format_args!("{}: {why}", shown(git_dir));
@@ -146,18 +153,18 @@ impl Place {
         Ok(ledgers)
     }
 
-    /// The ledger of one repository.
-    pub(super) fn ledger(&self) -> Result<PathBuf, String> {
+    /// The record of one repository.
+    pub(super) fn record(&self) -> Result<RecordOf, String> {
         let mut unheard = std::io::sink();
         let mut lines = Lines::new(&mut unheard);
         match git_dirs(self.repo.as_deref(), self.repo_root.as_deref(), &mut lines)?.as_slice() {
-            [git_dir] => Ok(self.record_of(git_dir)?.1),
+            [git_dir] => self.record_of(git_dir),
             _ => Err("name one repository: --repo DIR".to_owned()),
         }
     }
 
     /// The policy that the hook of a repository judges by, and its ledger.
-    fn record_of(&self, git_dir: &Path) -> Result<(Policy, PathBuf), String> {
+    fn record_of(&self, git_dir: &Path) -> Result<RecordOf, String> {
         let layout = Layout::discover(git_dir).map_err(|error| error.to_string())?;
         let vars = |name: &str| std::env::var_os(name);
         let said = |why: &dyn Display| why.to_string();
@@ -171,6 +178,11 @@ impl Place {
             Some(ledger) => layout.git_dir.join(ledger),
             None => default_path(&layout.common_dir),
         };
-        Ok((policy, ledger))
+        let git_dir = git_dir.to_owned();
+        Ok(RecordOf {
+            git_dir,
+            policy,
+            ledger,
+        })
     }
 }

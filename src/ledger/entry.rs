@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::id::Id;
+use super::orders::{Assigned, ClockSet, Continued, Stopped};
 use super::words::{
     confidence_word, errand_word, host_word, kind_word, level_word, part_word, verdict_word,
 };
@@ -57,6 +58,10 @@ pub enum Event {
     Resumed(Stopped),
     /// A person says that the clock is right though the record has later entries.
     Clock(ClockSet),
+    /// A person says whose a ref is.
+    Assigned(Assigned),
+    /// The first entry of a new file: the file before was rotated away.
+    Continued(Continued),
 }
 
 /// A judged push.
@@ -142,6 +147,9 @@ pub struct Moved {
     /// The ref that really moves, when `ref` is a symbolic one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// Its exact bytes in hex, when `target` does not show them as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_hex: Option<String>,
     /// Its value before; `null`: it was not there.
     pub old: Option<String>,
     /// Its value after; `null`: it goes away.
@@ -167,6 +175,9 @@ pub struct Counts {
     pub hold: u64,
     /// Findings of the level `warn`.
     pub warn: u64,
+    /// Lines added, where the boundary limits them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub added_lines: u64,
     /// Findings that the policy suppresses, in none of the other counts.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub suppressed: u64,
@@ -274,45 +285,14 @@ pub struct Refused {
 pub struct Landed {
     /// The ref updates that were carried out.
     pub updates: Vec<Moved>,
-    /// The entry that let them pass; `null`: no recent decision covers them.
+    /// The entry that let them pass; `null`: no recent decision of this pusher covers them.
     pub decision: Option<String>,
-}
-
-/// Who was stopped, or may go on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stopped {
-    /// Name of the identity.
-    pub identity: String,
-    /// Whose word it is: the account on the server.
-    pub by: String,
-    /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// Whose word about the clock it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClockSet {
-    /// The account on the server.
-    pub by: String,
+    /// Names of the repository, most specific first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repository: Vec<String>,
 }
 
 impl Entry {
-    /// The entry that stops an identity.
-    pub fn suspended(stopped: Stopped, now: jiff::Timestamp) -> Self {
-        Entry::now(Event::Suspended(stopped), now)
-    }
-
-    /// The entry that lets an identity go on.
-    pub fn resumed(stopped: Stopped, now: jiff::Timestamp) -> Self {
-        Entry::now(Event::Resumed(stopped), now)
-    }
-
-    /// The entry that says that the clock is right.
-    pub fn clock(by: String, now: jiff::Timestamp) -> Self {
-        Entry::now(Event::Clock(ClockSet { by }), now)
-    }
-
     /// The entry for a judged push.
     pub fn decision(decision: &Decision, now: jiff::Timestamp) -> Self {
         let count = |level: Level| {
@@ -347,7 +327,8 @@ impl Entry {
                     let mut moved =
                         Moved::of(&update.command.name, update.stored, update.command.new);
                     if update.target != update.command.name {
-                        moved.target = Some(Quoted(update.target.as_bytes()).to_string());
+                        let (shown, hex) = shown_and_hex(update.target.as_bytes());
+                        (moved.target, moved.target_hex) = (Some(shown), hex);
                     }
                     moved
                 })
@@ -357,6 +338,7 @@ impl Entry {
                 commits: decision.commits.len() as u64,
                 changes: decision.work.changes.1,
                 bytes: decision.work.bytes,
+                added_lines: decision.work.added_lines,
                 findings: decision.findings.len() as u64,
                 deny: count(Level::Deny),
                 hold: count(Level::Hold),
@@ -381,12 +363,21 @@ impl Entry {
     }
 
     /// The entry for refs that moved. [`super::Ledger::covering`] finds the decision.
-    pub fn landed(updates: Vec<Moved>, decision: Option<&Id>, now: jiff::Timestamp) -> Self {
-        let decision = decision.map(|id| id.as_str().to_owned());
-        Entry::now(Event::Landed(Landed { updates, decision }), now)
+    pub fn landed(
+        updates: Vec<Moved>,
+        decision: Option<&Id>,
+        repository: &[String],
+        now: jiff::Timestamp,
+    ) -> Self {
+        let landed = Landed {
+            updates,
+            decision: decision.map(|id| id.as_str().to_owned()),
+            repository: repository.to_vec(),
+        };
+        Entry::now(Event::Landed(landed), now)
     }
 
-    fn now(event: Event, now: jiff::Timestamp) -> Self {
+    pub(super) fn now(event: Event, now: jiff::Timestamp) -> Self {
         Entry {
             time: time_of(now),
             event,
@@ -440,6 +431,7 @@ impl Moved {
             name: shown,
             ref_hex: hex,
             target: None,
+            target_hex: None,
             old: old.map(|id| id.to_string()),
             new: new.map(|id| id.to_string()),
         }

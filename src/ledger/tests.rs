@@ -253,7 +253,7 @@ fn an_entry_with_a_forged_torn_field_is_found() {
     let (_folder, path) = ledger_of(1);
     let first = fs::read(&path).unwrap();
     let link = chain::unseal(first.trim_ascii_end()).unwrap();
-    let (line, _) = chain::seal(&sample(), 2, Some(7), &link.hash).unwrap();
+    let (line, ..) = chain::seal(&sample(), 2, Some(7), &link.hash).unwrap();
     let text = [first, line, b"\n".to_vec()].concat();
     assert!(matches!(
         verify(Cursor::new(text), None),
@@ -310,15 +310,25 @@ fn a_landed_push_finds_its_decision() {
     let update = &samples::clean().updates[0];
     let landed = Moved::of(&update.command.name, update.stored, update.command.new);
     assert_eq!(
-        ledger.covering(std::slice::from_ref(&landed)).unwrap(),
+        ledger
+            .covering(std::slice::from_ref(&landed), &samples::clean().pusher)
+            .unwrap(),
         Some(accepted.clone())
     );
+    let another = Pusher::default();
+    let moves = std::slice::from_ref(&landed);
+    assert_eq!(ledger.covering(moves, &another).unwrap(), None);
     let mut other = landed.clone();
     other.new = None;
-    assert_eq!(ledger.covering(&[landed.clone(), other]).unwrap(), None);
+    assert_eq!(
+        ledger
+            .covering(&[landed.clone(), other], &samples::clean().pusher)
+            .unwrap(),
+        None
+    );
     ledger
         .append(
-            &Entry::landed(vec![landed], Some(&accepted), now()),
+            &Entry::landed(vec![landed], Some(&accepted), &[], now()),
             PATIENCE,
         )
         .unwrap();

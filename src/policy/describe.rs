@@ -129,7 +129,7 @@ fn layer(layer: &Layer) -> LayerView {
                         .iter()
                         .map(|target| target.written())
                         .collect(),
-                    may: entry.may.names(keys::REF_OPS),
+                    may: entry.may.names(keys::REF_MAY),
                     at: place(&entry.at),
                 })
                 .collect()

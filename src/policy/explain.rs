@@ -1,6 +1,6 @@
 //! What a boundary answers to one change, why, and what would have to change for it to pass.
 
-use super::boundary::{Allows, Boundary, Layer, Target};
+use super::boundary::{Allows, Answer, Boundary, Layer, Target};
 use super::keys;
 use super::{Expect, Kind, TestCase};
 use crate::finding::{PathOp, PolicyAt, RefOp};
@@ -56,7 +56,11 @@ impl Boundary {
             return Reason {
                 asked,
                 answer: Expect::Accept,
-                why: "allowed".to_owned(),
+                why: match allowed {
+                    Answer::IfOwn(_) => "allowed for refs that it created, by the ledger",
+                    _ => "allowed",
+                }
+                .to_owned(),
                 at: allowed.at().clone(),
                 pass: Vec::new(),
             };
@@ -82,7 +86,7 @@ impl Boundary {
             suggestion(
                 layer,
                 "refs",
-                near.map(|entry| (entry.at.line, entry.may.names(keys::REF_OPS))),
+                near.map(|entry| (entry.at.line, entry.may.names(keys::REF_MAY))),
                 &name.escape_ascii().to_string(),
                 words[0],
             )

@@ -71,6 +71,8 @@ pub(super) const KINDS: &[&str] = &["agent", "human", "service"];
 pub(super) const HOSTS: &[&str] = &["auto", "plain", "gitea", "gitlab", "gitolite", "http"];
 pub(super) const BOOKKEEPING: &[&str] = &["record", "judge"];
 pub(super) const REF_OPS: &[&str] = &["create", "update", "force", "delete"];
+/// [`REF_OPS`], and what narrows them to refs of one's own.
+pub(super) const REF_MAY: &[&str] = &["create", "update", "force", "delete", "own"];
 pub(super) const PATH_OPS: &[&str] = &["add", "modify", "delete", "mode", "symlink", "submodule"];
 pub(super) const LEVELS: &[&str] = &["off", "warn", "hold", "deny"];
 pub(super) const CONFIDENCES: &[&str] = &["certain", "likely", "possible"];
@@ -318,7 +320,7 @@ pub(super) static BOUNDARY: &[Key] = &[
     key(
         "limits",
         Shape::Map(LIMITS),
-        "The most that one push may bring.",
+        "The most that one push may bring, and the most within an hour or a day.",
     ),
     key(
         "freeze",
@@ -341,8 +343,8 @@ pub(super) static REF_ALLOW: &[Key] = &[
     ),
     required(
         "may",
-        Shape::Choices(REF_OPS),
-        "`create`, `update` (fast-forward), `force` (any other move), `delete`.",
+        Shape::Choices(REF_MAY),
+        "`create`, `update` (fast-forward), `force` (any other move; making a ref again that was deleted, without what it held), `delete`. With `own` the operations but `create` hold only for refs that this identity created, by the ledger.",
     ),
 ];
 
@@ -388,6 +390,33 @@ pub(super) static LIMITS: &[Key] = &[
         "file_bytes",
         Shape::Size,
         "Size of one changed file: `512KiB`.",
+    ),
+    key(
+        "bytes",
+        Shape::Size,
+        "Size of all files that the new commits add or modify, each content once.",
+    ),
+    key(
+        "pushes_per_hour",
+        Shape::Count,
+        "Pushes of the identity that pass within any 60 minutes. At most 3600.",
+    ),
+    key(
+        "attempts_per_hour",
+        Shape::Count,
+        "Pushes of the identity that are judged within any 60 minutes, whatever the answer. At most 3600.",
+    ),
+    key(
+        "pushes_per_day",
+        Shape::Count,
+        "Pushes of the identity that pass on one day of UTC.",
+    ),
+    key("commits_per_day", Shape::Count, "New commits of these."),
+    key("added_lines_per_day", Shape::Count, "Lines that these add."),
+    key(
+        "suspend_after",
+        Shape::Count,
+        "Refusals in a row that suspend the identity until a person resumes it. Agents and services; never people.",
     ),
 ];
 

@@ -48,6 +48,39 @@ impl Cure {
         }
     }
 
+    pub(super) fn not_own(&mut self, faults: &[&Judged], decision: &Decision) {
+        let updates = updates_of(decision, faults);
+        if updates.is_empty() {
+            return;
+        }
+        let unknown = |judged: &&Judged| judged.finding.rule == "ref/owner-unknown";
+        if faults.iter().any(unknown) {
+            self.say("Nothing shows whose the ref is. If it is yours, a person who looks after the server says so: ringfence ledger assign REF ID.");
+            self.needs("server_admin");
+        }
+        let moves: Vec<(&RefUpdate, RefName)> = updates
+            .iter()
+            .filter(|update| update.command.new.is_some())
+            .filter_map(|update| {
+                let name = allowed_name(decision, &update.command.name, "-2")?;
+                Some((*update, name))
+            })
+            .take(COMMANDS_MAX)
+            .collect();
+        if moves.is_empty() {
+            self.is("ask");
+            self.never();
+            self.say("Leave the ref to whom it belongs.");
+            return;
+        }
+        self.is("push");
+        self.say("The ref is not this identity's. Push to a new ref of your own:");
+        let only = updates.len() == 1 && decision.updates.len() == 1;
+        for (update, name) in &moves {
+            self.push_to(update, name, only);
+        }
+    }
+
     fn push_to(&mut self, update: &RefUpdate, name: &RefName, only: bool) {
         let mut refspec = BString::default();
         match update.command.new {

@@ -83,7 +83,7 @@ fn the_latest_moment_is_carried_until_somebody_says_that_the_clock_is_right() {
     let ledger = Ledger::open(&path).unwrap();
     let at = |time: &str| time.parse::<Timestamp>().unwrap();
     let landed = |time: &str| {
-        let entry = Entry::landed(Vec::new(), None, at(time));
+        let entry = Entry::landed(Vec::new(), None, &[], at(time));
         ledger.append(&entry, PATIENCE).unwrap();
         ledger.standing().unwrap().latest.unwrap()
     };
