@@ -190,7 +190,7 @@ impl State {
             |found: &Finding| verdict::level_of(&found.rule, None, Some(actor)).0 >= Level::Deny;
         // What is only told is told once the push is recorded.
         let refusing: Vec<Finding> = spent.into_iter().filter(refuses).collect();
-        let ends = !refusing.is_empty();
+        let ends = !refusing.is_empty() && actor.mode == Mode::Enforce;
         self.findings.extend(refusing);
         Ok(ends)
     }

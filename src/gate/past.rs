@@ -14,7 +14,9 @@ use crate::verdict::Unjudged;
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     answer: Option<Known>,
-    pub(super) elsewhere: bool,
+    elsewhere: bool,
+    /// The judgement rests on the pasts of the refs, not only on the sums.
+    about_refs: bool,
 }
 
 impl Asked {
@@ -30,9 +32,24 @@ impl Asked {
         Ok(self.answer.as_ref())
     }
 
-    /// The refs' pasts that the judgement rests on.
-    pub(super) fn refs(&self) -> Option<&[RefPast]> {
-        self.answer.as_ref().map(|known| &*known.refs)
+    /// Whether it was asked, and answered.
+    pub(super) fn is_answered(&self) -> bool {
+        self.answer.is_some()
+    }
+
+    /// Whether what the judgement rests on is still so.
+    pub(super) fn still_holds(&self, now: &Known, updates: &[RefUpdate], actor: &Actor) -> bool {
+        let Some(then) = self.answer.as_ref().filter(|_| self.about_refs) else {
+            return true;
+        };
+        let name = actor.name.as_deref();
+        let pasts = then.refs.iter().zip(&now.refs);
+        then.refs.len() == now.refs.len()
+            && pasts.zip(updates).all(|((then, now), update)| {
+                let stored = update.stored.map(|id| id.to_string());
+                then.owner(stored.as_deref()) == now.owner(stored.as_deref())
+                    && then.lost_to(name).eq(now.lost_to(name))
+            })
     }
 }
 
@@ -68,7 +85,7 @@ pub(super) fn of_refs(
         .zip(&history.moves)
         .map(|(update, op)| {
             let remakes = *op == RefOp::Create
-                && request.policy.remakes_count
+                && (request.policy.remakes_count || actor.boundary.deletes_without_force())
                 && update.proposed_for.is_none()
                 && !may_force(actor, update);
             (narrowed(actor, update, *op), remakes)
@@ -80,6 +97,7 @@ pub(super) fn of_refs(
     {
         return Ok(Vec::new());
     }
+    asked.about_refs = true;
     let Some(known) = asked.ask(request)? else {
         return Ok(Vec::new());
     };

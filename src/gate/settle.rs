@@ -42,7 +42,7 @@ impl Outcome {
     /// Whether [`Outcome::settle`] needs what the index of the ledger knows.
     pub fn asks_the_record(&self) -> bool {
         let limits = self.actor.as_ref().map(|actor| actor.boundary.limits());
-        self.asked.refs().is_some() || limits.is_some_and(Limits::count_over_time)
+        self.asked.is_answered() || limits.is_some_and(Limits::count_over_time)
     }
 
     /// Looks once more at what the record decides. It can only become stricter: whoever was suspended meanwhile is
@@ -67,8 +67,7 @@ impl Outcome {
             return;
         }
         let limits = actor.boundary.limits();
-        let asked = self.asked.refs();
-        if asked.is_none() && !limits.count_over_time() {
+        if !self.asked.is_answered() && !limits.count_over_time() {
             return;
         }
         let known = match past {
@@ -76,7 +75,7 @@ impl Outcome {
             Past::Unknown(why) => return unjudged(decision, why),
             Past::Elsewhere => return,
         };
-        if asked.is_some_and(|asked| asked != known.refs) {
+        if !self.asked.still_holds(&known, &decision.updates, actor) {
             return unjudged(
                 decision,
                 "another push of the same ref came in between".to_owned(),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::finding::{Finding, Part, Place};
 use crate::identity::Actor;
-use crate::policy::Kind;
+use crate::policy::{Kind, Mode};
 use crate::standing::Standing;
 
 /// The rule of a suspended identity: the one refusal that binds in every mode.
@@ -35,6 +35,8 @@ pub(super) fn of(actor: &Actor, standing: &Standing, now: Timestamp) -> (Vec<Fin
     let name = actor.name.as_deref();
     let stopped = name.and_then(|name| suspended(name, actor.kind, standing));
     let clock = clock(standing, now);
-    let ends = stopped.is_some() || (clock.is_some() && actor.kind != Kind::Human);
+    // What only observes is looked at all the same, and told in full.
+    let binds = actor.kind != Kind::Human && actor.mode == Mode::Enforce;
+    let ends = stopped.is_some() || (clock.is_some() && binds);
     (stopped.into_iter().chain(clock).collect(), ends)
 }

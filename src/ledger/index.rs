@@ -106,6 +106,8 @@ pub(super) struct Index {
     spoiled: bool,
     /// Nothing is written.
     read_only: bool,
+    /// When the last entry was written that was added here.
+    latest: Option<Timestamp>,
 }
 
 /// Names a ref of a repository in the index.
@@ -147,6 +149,7 @@ impl Index {
             present: vec![0; usize::from(BUCKETS / 8)],
             spoiled: false,
             read_only: false,
+            latest: None,
         };
         let read = index.load("head").and_then(|head: Option<Head>| {
             let who = index.load("who")?;
@@ -310,6 +313,7 @@ impl Index {
     ) -> io::Result<()> {
         let count = self.head.as_ref().map_or(0, |head| head.count) + 1;
         let at: Timestamp = entry.time.parse().unwrap_or_default();
+        self.latest = Some(at);
         // A crash may have left some files ahead of the head: what they know already is not counted twice.
         if self.who.count < count {
             self.who.count = count;
@@ -437,8 +441,9 @@ impl Index {
             return Ok(());
         }
         self.write_buckets()?;
-        let latest = Timestamp::now();
-        self.who.tallies.retain(|_, tally| !tally.is_spent(latest));
+        if let Some(latest) = self.latest {
+            self.who.tallies.retain(|_, tally| !tally.is_spent(latest));
+        }
         self.save("who", &self.who)?;
         let buckets = HEXLOWER.encode(&self.present);
         match &mut self.head {

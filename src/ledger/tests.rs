@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::*;
 use crate::report::samples;
 
+mod index;
 mod standing;
 
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -350,6 +350,11 @@ impl Boundary {
         answer.unwrap_or_else(|| Answer::Refused(self.server.at.clone()))
     }
 
+    /// Whether some entry lets refs be deleted that it does not let be forced.
+    pub fn deletes_without_force(&self) -> bool {
+        self.layers().any(Layer::deletes_without_force)
+    }
+
     /// Patterns of refs that may be created or updated, as written; for hints.
     pub fn own_refs(&self) -> Vec<String> {
         self.server

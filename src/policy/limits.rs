@@ -56,6 +56,9 @@ const LIMIT_KEYS: [&str; 12] = [
     "suspend_after",
 ];
 
+/// Where those that the ledger counts start.
+const OVER_TIME_FROM: usize = 6;
+
 impl Limits {
     fn slots(&self) -> [&Option<Limit>; 12] {
         [
@@ -108,9 +111,16 @@ impl Limits {
         slots.filter_map(|(key, limit)| Some((key, limit.as_ref()?)))
     }
 
+    /// Whether the ledger counts for the limit with this key.
+    pub(super) fn is_over_time(key: &str) -> bool {
+        LIMIT_KEYS[OVER_TIME_FROM..].contains(&key)
+    }
+
     /// Whether one of them needs what the ledger counts.
     pub fn count_over_time(&self) -> bool {
-        self.slots()[6..].iter().any(|limit| limit.is_some())
+        self.slots()[OVER_TIME_FROM..]
+            .iter()
+            .any(|limit| limit.is_some())
     }
 
     /// Whether added lines must be counted.

@@ -142,22 +142,32 @@ fn sections(view: &BoundaryView) -> Vec<Section> {
             "the default of every rule",
         );
     }
-    let limits = view
-        .limits
-        .iter()
-        .map(|limit| {
-            [
-                limit.name.to_owned(),
-                limit.max.to_string(),
-                limit.at.clone(),
-            ]
-        })
-        .collect();
+    let limits = |over_time: bool| -> Vec<[String; 3]> {
+        let limits = view.limits.iter();
+        limits
+            .filter(|limit| limit.over_time == over_time)
+            .map(|limit| {
+                [
+                    limit.name.to_owned(),
+                    limit.max.to_string(),
+                    limit.at.clone(),
+                ]
+            })
+            .collect()
+    };
     sections.push(Section {
         title: "Limits of one push".to_owned(),
-        rows: limits,
+        rows: limits(false),
         empty: "none but the budget of the gate",
     });
+    let over_time = limits(true);
+    if !over_time.is_empty() {
+        sections.push(Section {
+            title: "Limits over time".to_owned(),
+            rows: over_time,
+            empty: "none",
+        });
+    }
     sections
 }
 
