@@ -77,6 +77,9 @@ pub fn judge(request: Request<'_>) -> Outcome {
         Ok(actor) => Some(actor),
         Err(stranger) => {
             state.findings.push(not_identified(&stranger));
+            state
+                .findings
+                .extend(stops::of_stranger(&request, &stranger));
             state.name = stranger.name;
             None
         }

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use crate::finding::{Finding, Part, Place};
-use crate::identity::Actor;
+use crate::gate::Request;
+use crate::identity::{Actor, NotIdentified};
 use crate::policy::{Kind, Mode};
 use crate::standing::Standing;
 
@@ -28,6 +29,14 @@ pub(super) fn clock(standing: &Standing, now: Timestamp) -> Option<Finding> {
         "it is {now:.0}, and the ledger has an entry of {latest:.0}; what expires or counts by the hour cannot be known"
     ));
     Some(found)
+}
+
+/// The finding against an identity that may not push here and now anyway: a policy that only observes would let it.
+pub(super) fn of_stranger(request: &Request<'_>, stranger: &NotIdentified) -> Option<Finding> {
+    let name = stranger.name.as_deref()?;
+    let identities = request.policy.identities();
+    let kind = identities.iter().find(|one| one.name == name)?.kind;
+    suspended(name, kind, request.standing)
 }
 
 /// Both, and whether the judgement ends with them.
