@@ -117,9 +117,12 @@ impl Args {
             past: &past,
         };
         let trusted = gate::trusted_tips(&repo, &policy, remote)?;
-        let decision = judgement
-            .judge_with(gate::as_claimed(&push), trusted)
-            .decision;
+        let updates = gate::as_claimed(&push);
+        let mut outcome = judgement.judge_with(updates.clone(), trusted);
+        if outcome.asks_the_record() {
+            outcome.settle(&standing, past(&updates), jiff::Timestamp::now());
+        }
+        let decision = outcome.decision;
         let mut told = match self.format.as_str() {
             "json" => report::json(&decision, None),
             _ => report::text(&decision, None),

@@ -235,6 +235,10 @@ fn verify(
         let hash = data_encoding::HEXLOWER.encode(&head.hash);
         writeln!(out, "head: {hash}")?;
     }
+    let first = ledger::records(path)?.next().transpose()?;
+    if let Some(Event::Continued(before)) = first.map(|(_, record)| record.entry.event) {
+        writeln!(out, "continues: {}", plain(&before.head))?;
+    }
     Ok(Exit::Accept)
 }
 

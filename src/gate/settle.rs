@@ -99,7 +99,7 @@ impl Outcome {
         decision.suspends = limits
             .suspend_after
             .as_ref()
-            .filter(|_| actor.kind != Kind::Human && actor.name.is_some())
+            .filter(|_| actor.kind != Kind::Human && actor.name.is_some() && !decision.advisory)
             .filter(|_| decision.enforced && decision.verdict == Verdict::Reject)
             .filter(|_| decision.findings.iter().any(counts))
             .filter(|limit| sums.refusals + 1 >= limit.max)
