@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 
 use bstr::BString;
+use jiff::Timestamp;
 
 use crate::check::{Check, Facts, Rule};
 use crate::finding::{Finding, Level, Part, Place};
 use crate::policy::{self, Limit};
 use crate::push::Oid;
 use crate::repo::{Entry, Kind as ObjectKind, Mode, Origin, RepoError};
-use crate::standing::Sums;
+use crate::standing::Tally;
 
 /// See the module.
 pub(super) struct Limits;
@@ -207,7 +208,13 @@ pub(crate) struct Brings {
 }
 
 /// The limits that the ledger counts: what this push makes too much.
-pub(crate) fn over_time(limits: &policy::Limits, sums: &Sums, brings: Brings) -> Vec<Finding> {
+pub(crate) fn over_time(
+    limits: &policy::Limits,
+    tally: &Tally,
+    brings: Brings,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let sums = tally.sums(now);
     let mut findings = Vec::new();
     let mut judge = |limit: Option<&Limit>, id: &'static str, count: u64, more: u64| {
         let Some(limit) = limit.filter(|limit| count.saturating_add(more) > limit.max) else {
@@ -218,8 +225,14 @@ pub(crate) fn over_time(limits: &policy::Limits, sums: &Sums, brings: Brings) ->
             .find(|rule| rule.id == id)
             .map(|rule| rule.title);
         let mut found = Finding::new(id, title.unwrap_or_default(), Place::new(Part::Ref));
+        let next = match id {
+            "limit/pushes-per-hour" => tally.next_pass(limit.max, now),
+            "limit/attempts-per-hour" => tally.next_attempt(limit.max, now),
+            _ => None,
+        };
+        let next = next.map_or_else(String::new, |at| format!("; the next from {at:.0} on"));
         found.detail = Some(match more {
-            1 => format!("{count} so far, at most {} may pass", limit.max),
+            0 | 1 => format!("{count} so far, at most {} may pass{next}", limit.max),
             _ => format!(
                 "{count} so far and {more} more, at most {} may pass",
                 limit.max

@@ -187,8 +187,8 @@ impl State {
         let Some(known) = self.asked.ask(request)? else {
             return Ok(false);
         };
-        let sums = settle::sums_of(known, actor, request.now);
-        let spent = check::over_time(limits, &sums, check::Brings::default());
+        let tally = settle::tally_of(known, actor);
+        let spent = check::over_time(limits, &tally, check::Brings::default(), request.now);
         let refuses =
             |found: &Finding| verdict::level_of(&found.rule, None, Some(actor)).0 >= Level::Deny;
         // What is only told is told once the push is recorded.

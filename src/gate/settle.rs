@@ -10,7 +10,7 @@ use crate::check::{self, Brings};
 use crate::finding::Level;
 use crate::identity::Actor;
 use crate::policy::{Kind, Limits};
-use crate::standing::{Known, Past, Standing, Sums};
+use crate::standing::{Known, Past, Standing, Tally};
 use crate::verdict::{self, Decision, Judged, Unjudged, Verdict};
 
 /// A judged push, before it is recorded.
@@ -22,11 +22,10 @@ pub struct Outcome {
     pub(super) asked: Asked,
 }
 
-/// The sums of the actor. All unknown pushers share one budget.
-pub(super) fn sums_of(known: &Known, actor: &Actor, now: Timestamp) -> Sums {
+/// What the actor did lately. All unknown pushers share one budget.
+pub(super) fn tally_of(known: &Known, actor: &Actor) -> Tally {
     let name = actor.name.as_deref().unwrap_or_default();
-    let tally = known.tallies.get(name);
-    tally.map(|tally| tally.sums(now)).unwrap_or_default()
+    known.tallies.get(name).cloned().unwrap_or_default()
 }
 
 impl Outcome {
@@ -81,7 +80,7 @@ impl Outcome {
                 "another push of the same ref came in between".to_owned(),
             );
         }
-        let sums = sums_of(&known, actor, now);
+        let tally = tally_of(&known, actor);
         if decision.verdict != Verdict::Reject {
             if let Some(why) = too_short(limits, &known, now) {
                 return unjudged(decision, why);
@@ -92,18 +91,19 @@ impl Outcome {
             };
             verdict::add(
                 decision,
-                check::over_time(limits, &sums, brings),
+                check::over_time(limits, &tally, brings, now),
                 Some(actor),
             );
         }
+        let refusals = tally.sums(now).refusals + 1;
         decision.suspends = limits
             .suspend_after
             .as_ref()
             .filter(|_| actor.kind != Kind::Human && actor.name.is_some() && !decision.advisory)
             .filter(|_| decision.enforced && decision.verdict == Verdict::Reject)
             .filter(|_| decision.findings.iter().any(counts))
-            .filter(|limit| sums.refusals + 1 >= limit.max)
-            .map(|_| sums.refusals + 1);
+            .filter(|limit| refusals >= limit.max)
+            .map(|_| refusals);
     }
 }
 

@@ -74,7 +74,10 @@ impl Cure {
             return;
         }
         self.is("push");
-        self.say("The ref is not this identity's. Push to a new ref of your own:");
+        self.say(match faults.iter().any(unknown) {
+            true => "Or push to a new ref of your own:",
+            false => "The ref is not this identity's. Push to a new ref of your own:",
+        });
         let only = updates.len() == 1 && decision.updates.len() == 1;
         for (update, name) in &moves {
             self.push_to(update, name, only);

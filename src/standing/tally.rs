@@ -80,6 +80,15 @@ fn in_hour(moments: &VecDeque<i64>, now: Timestamp) -> u64 {
     moments.iter().filter(|moment| **moment > start).count() as u64
 }
 
+/// `None`: at once, or never.
+fn next(moments: &VecDeque<i64>, max: u64, now: Timestamp) -> Option<Timestamp> {
+    let start = (now - HOUR).as_millisecond();
+    let mut counting: Vec<i64> = moments.iter().copied().filter(|at| *at > start).collect();
+    counting.sort_unstable_by_key(|at| std::cmp::Reverse(*at));
+    let must_go = counting.get(usize::try_from(max).ok()?.checked_sub(1)?)?;
+    Some(Timestamp::from_millisecond(*must_go).ok()? + HOUR)
+}
+
 impl Tally {
     /// Counts a push.
     pub fn count(&mut self, push: &Counted) {
@@ -129,6 +138,16 @@ impl Tally {
         }
     }
 
+    /// When one more push may pass under a limit by the hour: once so many of the last ones are an hour ago.
+    pub fn next_pass(&self, max: u64, now: Timestamp) -> Option<Timestamp> {
+        next(&self.passed, max, now)
+    }
+
+    /// The same for pushes that are judged.
+    pub fn next_attempt(&self, max: u64, now: Timestamp) -> Option<Timestamp> {
+        next(&self.judged, max, now)
+    }
+
     /// Whether nothing of it can count any more.
     pub fn is_spent(&self, now: Timestamp) -> bool {
         self.sums(now) == Sums::default()
@@ -170,6 +189,12 @@ mod tests {
         assert_eq!(hour("11:59:59.998"), (1, 1));
         assert_eq!(hour("11:59:59.999"), (0, 0));
         assert_eq!(hour("09:00:00"), (3, 4), "what lies ahead counts");
+        let next = |max| tally.next_pass(max, at("10:59:59.999"));
+        assert_eq!(next(0), None);
+        assert_eq!(next(1), Some(at("11:59:59.999")));
+        assert_eq!(next(3), Some(at("11:00:00")));
+        assert_eq!(next(4), None);
+        assert_eq!(tally.next_attempt(4, at("10:45:00")), Some(at("11:00:00")));
     }
 
     #[test]
