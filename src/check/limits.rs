@@ -66,8 +66,8 @@ static RULES: &[Rule] = &[
     rule(
         "limit/attempts-per-hour",
         "the identity tried too often within an hour",
-        "`limits: attempts_per_hour` of the boundary. As `pushes_per_hour`, with the pushes that were refused; those refused \
-         for the time at which they came do not count.",
+        "`limits: attempts_per_hour` of the boundary. As `pushes_per_hour`, with the pushes that were refused, held or could not \
+         be judged; those refused for the time at which they came do not count.",
     ),
     rule(
         "limit/pushes-per-day",

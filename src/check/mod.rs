@@ -223,7 +223,7 @@ pub fn is_of_time(rule: &str) -> bool {
         "identity" => !matches!(name, "author-mismatch" | "committer-mismatch"),
         "time" | "policy" => true,
         "limit" => name.ends_with("-per-hour") || name.ends_with("-per-day"),
-        "ref" => matches!(name, "frozen" | "old-mismatch"),
+        "ref" => matches!(name, "frozen" | "old-mismatch" | "owner-unknown"),
         _ => false,
     }
 }

@@ -26,8 +26,8 @@ use crate::push::RefName;
 use crate::redact::FingerprintKey;
 use crate::standing::{Counted, Known, Passed, RefPast, Tally};
 
-/// Files that the refs are spread over: with a million refs each has some thousand.
-const BUCKETS: u16 = 1024;
+/// Files that the refs are spread over: with a million refs each has some 250.
+const BUCKETS: u16 = 4096;
 
 /// Most of the ledger that a push reads to bring the index up to date, in bytes. More is for `ringfence ledger index`.
 pub(super) const INLINE_MAX_BYTES: u64 = 16 << 20;
@@ -78,12 +78,9 @@ struct Who {
     tallies: BTreeMap<String, Tally>,
 }
 
+/// A ref, and the entry that changed it last.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct OneRef {
-    count: u64,
-    #[serde(flatten)]
-    past: RefPast,
-}
+struct OneRef(u64, RefPast);
 
 #[derive(Debug, Default)]
 struct Bucket {
@@ -385,9 +382,9 @@ impl Index {
     ) -> io::Result<()> {
         let bucket = self.bucket(bucket_of(&key))?;
         let one = bucket.refs.entry(key).or_default();
-        if one.count < count {
-            one.count = count;
-            change(&mut one.past);
+        if one.0 < count {
+            one.0 = count;
+            change(&mut one.1);
             bucket.changed = true;
         }
         Ok(())
@@ -423,7 +420,7 @@ impl Index {
                 bucket
                     .refs
                     .get(&key)
-                    .map(|one| one.past.clone())
+                    .map(|one| one.1.clone())
                     .unwrap_or_default(),
             );
         }
@@ -584,7 +581,8 @@ fn counted(decided: &Decided, at: Timestamp) -> Option<Counted> {
         at,
         passed: has_passed(decided),
         refused,
-        judged: decided.verdict != "unjudged" && refused == rejected,
+        // What could not be judged cost the most.
+        judged: refused == rejected,
         commits: decided.counts.commits,
         added_lines: decided.counts.added_lines,
     })

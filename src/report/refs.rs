@@ -30,7 +30,11 @@ impl Cure {
         for update in updates_of(decision, faults).into_iter().take(COMMANDS_MAX) {
             let name = &update.command.name;
             let elsewhere = allowed_name(decision, name, "-2");
-            if name.as_bytes().starts_with(b"refs/heads/") {
+            if update.stored.is_none() {
+                // It is not there, so there is nothing to merge.
+                self.is("push");
+                self.say("The ref was deleted, and what it held then is not in what you push: that rewrites its history. Use a new name.");
+            } else if name.as_bytes().starts_with(b"refs/heads/") {
                 self.is("merge");
                 self.say("History that is on the server must stay. Merge it in, then push again:");
                 self.fetch(update);

@@ -45,7 +45,7 @@ pub struct Counted {
     pub passed: bool,
     /// Whether it was refused for what it is, and not for the time at which it came.
     pub refused: bool,
-    /// Whether it was judged at all: neither unjudged nor refused for the time at which it came.
+    /// Whether it counts as an attempt: all but what was refused for the time at which it came.
     pub judged: bool,
     /// New commits.
     pub commits: u64,

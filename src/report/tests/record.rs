@@ -14,6 +14,8 @@ fn refusals() -> Vec<(&'static str, Decision)> {
     unjudged.verdict = Verdict::Unjudged;
     let why = "its index must be made first; an admin runs ringfence ledger index";
     unjudged.unjudged = Some(Unjudged::Record(why.to_owned()));
+    let mut remade = of_ref("ref/force", BRANCH);
+    remade.updates = vec![update(BRANCH, None, Some(oid(0xb3)))];
     let mut deleting = of_ref("ref/not-own", BRANCH);
     deleting.updates = vec![update(BRANCH, Some(oid(0xa0)), None)];
     vec![
@@ -32,6 +34,13 @@ fn refusals() -> Vec<(&'static str, Decision)> {
             ),
         ),
         ("not-own-delete", deleting),
+        (
+            "remade",
+            detailed(
+                remade,
+                "it was deleted when it held a0a0a0a0a0, which the new value does not contain",
+            ),
+        ),
         ("owner-unknown", of_ref("ref/owner-unknown", BRANCH)),
         (
             "suspended",
