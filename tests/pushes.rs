@@ -34,6 +34,9 @@ case_files! {
     identity
     claims
     policy
+    time
+    owners
+    limits
 }
 
 /// The first thing that this project was built for: the object is only in the quarantine, and is seen.

@@ -284,7 +284,7 @@ fn actor(
         owner: identity.owner.clone(),
         authors: identity.authors.clone(),
         mode: identity.mode.unwrap_or(policy.mode),
-        boundary: Boundary::new(layer),
+        boundary: Boundary::new(layer, policy.freezes().clone()),
         assisted: (identity.kind == Kind::Human)
             .then(|| identity.assisted.as_ref().or(policy.assisted()))
             .flatten()

@@ -5,8 +5,11 @@ mod boundary;
 mod describe;
 mod diagnostic;
 mod explain;
+mod file;
 mod fold;
+mod freeze;
 mod keys;
+mod limits;
 mod pattern;
 mod presets;
 mod read;
@@ -18,16 +21,17 @@ mod suppressions;
 mod tests;
 
 use std::ffi::OsString;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-pub use boundary::{Answer, Boundary, Layer, Limit, Limits};
+pub use boundary::{Answer, Boundary, Layer};
 pub use describe::{AllowView, BoundaryView, CheckView, GuardView, LayerView, LimitView, place};
 pub use diagnostic::{Diagnostic, PolicyError, Warnings};
 pub use explain::{Outcome, Reason, path_op, path_op_name, ref_op, ref_op_name, run_test};
+pub use freeze::{Freeze, FreezeView};
+pub use limits::{Limit, Limits};
 pub use pattern::{Pattern, PatternError};
 pub use presets::{Glob, Preset, presets};
 pub use repository::RepositoryPolicy;
@@ -39,6 +43,7 @@ use crate::finding::{PathOp, RefOp};
 use crate::push::{HostKind, RefName};
 use crate::yaml;
 use diagnostic::{At, Log, quoted};
+use file::{checked_text, read_file};
 
 /// Largest policy that is read, in bytes.
 pub const POLICY_MAX_BYTES: usize = 1 << 20;
@@ -144,6 +149,11 @@ pub struct Policy {
     identities: Vec<Identity>,
     unknown: Option<Arc<Layer>>,
     assisted: Option<Arc<Layer>>,
+    freezes: Arc<[Freeze]>,
+    /// Some boundary lets refs be deleted that it does not let be forced.
+    pub remakes_count: bool,
+    /// Some boundary needs what the ledger knows of owners and counts.
+    pub asks_the_record: bool,
     boundaries: usize,
     tests: Vec<TestCase>,
 }
@@ -360,17 +370,25 @@ impl Policy {
             .then_some((identity.from, identity.until))
     }
 
+    /// Whether some identity may change this ref only when it created it.
+    pub fn narrows_to_owner(&self, name: &[u8]) -> bool {
+        let narrows = |layer: &Arc<Layer>| layer.narrows_to_owner(name);
+        self.identities.iter().any(|identity| match &identity.home {
+            Home::Everywhere(layer) => narrows(layer),
+            Home::Listed(listed) => listed.iter().any(|(_, layer, _)| narrows(layer)),
+        })
+    }
+
     pub(crate) fn identities(&self) -> &[Identity] {
         &self.identities
     }
 
     /// The boundary of pushers that match no identity; `None`: they are refused.
     pub(crate) fn unknown(&self) -> Option<Boundary> {
-        self.unknown.clone().map(Boundary::new)
+        let layer = self.unknown.clone()?;
+        Some(Boundary::new(layer, self.freezes.clone()))
     }
-}
 
-impl Policy {
     /// `claims:`: what narrows the push of a person that carries work of an agent.
     pub(crate) fn assisted(&self) -> Option<&Arc<Layer>> {
         self.assisted.as_ref()
@@ -393,42 +411,11 @@ impl Policy {
         let is_own = owners.any(|identity| Some(identity.name.as_str()) == own);
         (!is_own && !mail.is_empty()).then_some(first)
     }
-}
 
-/// The name of a file without its folder, and its bytes: at most one more than a policy may have.
-fn read_file(path: &Path) -> Result<(String, Vec<u8>), PolicyError> {
-    let name = path
-        .file_name()
-        .map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy())
-        .into_owned();
-    let unreadable = |why: &dyn std::fmt::Display| {
-        PolicyError::of_file(&name, format!("the policy cannot be read: {why}"))
-    };
-    // Asked before it is opened: opening a pipe would wait for a writer.
-    let meta = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
-    if !meta.is_file() {
-        return Err(unreadable(&"it is not a regular file"));
+    /// `freeze:` at the top: it holds for everybody.
+    pub(crate) fn freezes(&self) -> &Arc<[Freeze]> {
+        &self.freezes
     }
-    let file = std::fs::File::open(path).map_err(|error| unreadable(&error))?;
-    let mut text = Vec::new();
-    file.take(POLICY_MAX_BYTES as u64 + 1)
-        .read_to_end(&mut text)
-        .map_err(|error| unreadable(&error))?;
-    Ok((name, text))
-}
-
-/// The text, if it is one.
-fn checked_text<'t>(file: &Arc<str>, text: &'t [u8]) -> Result<&'t str, PolicyError> {
-    if text.len() > POLICY_MAX_BYTES {
-        return Err(PolicyError::of_file(
-            file,
-            format!("the policy is larger than {POLICY_MAX_BYTES} bytes"),
-        ));
-    }
-    std::str::from_utf8(text).map_err(|error| {
-        let line = 1 + memchr::memchr_iter(b'\n', &text[..error.valid_up_to()]).count();
-        PolicyError::of_file(file, format!("line {line} is not UTF-8"))
-    })
 }
 
 /// A file that left no value has at least one mistake.
@@ -558,6 +545,15 @@ fn build<'t>(
             .map(|node| sections::rule_packs(node, log))
             .unwrap_or_default(),
         suppressions,
+        freezes: top
+            .get("freeze")
+            .map(|node| freeze::read(file, node, log))
+            .unwrap_or_default()
+            .into(),
+        remakes_count: layers
+            .iter()
+            .any(|(_, layer)| layer.deletes_without_force()),
+        asks_the_record: layers.iter().any(|(_, layer)| layer.asks_the_record()),
         boundaries: layers.len(),
         identities,
         unknown,

@@ -239,7 +239,7 @@ impl NotJudged {
             Unjudged::Repository(_) => "repository",
             Unjudged::Internal(_) => "internal",
             Unjudged::Incomplete => "incomplete",
-            Unjudged::Ledger(_) => "ledger",
+            Unjudged::Ledger(_) | Unjudged::Record(_) => "ledger",
         };
         NotJudged {
             reason,
