@@ -15,6 +15,7 @@ mod prepush;
 mod protocol;
 mod pushes;
 mod record;
+mod reference;
 mod samples;
 mod tidy;
 mod transports;
