@@ -67,7 +67,10 @@ fn main() {
         "  100,000 refs / 400 refs, CPU: {:.2}x",
         ratio(other.cpu.0, one.cpu.0)
     );
+    println!("\nA branch that starts 5,000 commits behind main, one commit pushed");
+    behind("400 refs", &World::new(400, 6_000));
     drop(crowded);
+    behind("100,000 refs", &World::new(100_000, 6_000));
 
     goal(
         "G4",
@@ -125,6 +128,16 @@ struct Run {
     env: Vec<(String, String)>,
     stdin: String,
     folder: PathBuf,
+}
+
+/// The hook against git's own walk, without a commit-graph and with one.
+fn behind(refs: &str, world: &World) {
+    let push = world.one_commit_from("refs/heads/main~5000");
+    let plain = world.compare(&push, &world.rev_list(&push), 20);
+    plain.print(&format!("{refs}: hook / git rev-list NEW --not --all"));
+    world.git(&["commit-graph", "write", "--reachable"]);
+    let graph = world.compare(&push, &world.rev_list(&push), 20);
+    graph.print(&format!("{refs}, with a commit-graph"));
 }
 
 impl Run {
@@ -324,11 +337,16 @@ impl World {
     }
 
     fn one_commit(&self) -> Quarantined {
+        self.one_commit_from(&self.tip)
+    }
+
+    fn one_commit_from(&self, start: &str) -> Quarantined {
+        let start = self.git(&["rev-parse", start]);
         self.quarantine("tmp_objdir-incoming-one", |world, env| {
             let stream = format!(
                 "commit {AGENT_REF}\ncommitter docs-bot <docs-bot@agents.example> 1700000000 +0000\n\
                  data 9\nAdd a doc\nfrom {}\nM 100644 inline docs/guide-1.md\n{}",
-                world.tip,
+                start,
                 data(&prose(7, 120)),
             );
             world.import(env, [stream])
