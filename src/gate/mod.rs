@@ -23,6 +23,7 @@ pub use settle::Outcome;
 use crate::budget::Budget;
 use crate::check::{self, CHECKS, Facts};
 use crate::finding::{Finding, Level, Part, Place};
+use crate::identity::claims::{self, Claimed};
 use crate::identity::{self, NotIdentified};
 use crate::policy::{InForce, Kind, Known, Mode, Policy};
 use crate::push::{Errand, Oid, Push, RefName, RefUpdate};
@@ -111,6 +112,10 @@ struct State {
     name: Option<String>,
     /// What the record was asked.
     asked: past::Asked,
+    /// The agents that the new commits name.
+    claims: Vec<Claimed>,
+    /// The boundary of `claims:` that narrows this push.
+    assisted: Option<String>,
 }
 
 impl State {
@@ -141,11 +146,17 @@ impl State {
         let history = History::of(request.repo, updates, &request.trusted, request.budget)?;
         self.work.refs.1 = history.moves.len() as u64;
         self.commits = briefs(&history, updates);
+        self.claims = claims::of_push(&history);
+        self.assist(actor);
         let pasts = past::of_refs(request, actor, &history, &mut self.asked)?;
         let facts = Facts {
             push: request.push,
             updates,
+            policy: request.policy,
             actor,
+            claims: &self.claims,
+            trusted: &request.trusted,
+            repo: request.repo,
             history: &history,
             reader: &reader,
             budget: request.budget,
@@ -172,6 +183,16 @@ impl State {
             &mut self.work,
             &mut self.findings,
         )
+    }
+
+    /// Narrows the boundary of a person whose push carries work of an agent.
+    fn assist(&mut self, actor: &mut identity::Actor) {
+        if let Some(layer) = actor.assisted.take()
+            && self.claims.iter().any(|claimed| !claimed.agent.is_bot)
+        {
+            actor.boundary.narrow_by(&layer);
+            self.assisted = Some(layer.name().to_owned());
+        }
     }
 
     /// Whether the identity has used up what it may push within an hour or a day: then nothing is looked at.
@@ -254,6 +275,7 @@ impl State {
                 kind: actor.map_or(Kind::Agent, |actor| actor.kind),
                 owner: actor.and_then(|actor| actor.owner.clone()),
                 boundary: actor.map(|actor| actor.boundary.name().to_owned()),
+                assisted: self.assisted,
             },
             pusher: request.push.pusher.clone(),
             host: request.push.host,
@@ -261,6 +283,7 @@ impl State {
             repository: request.push.repository.clone(),
             updates: request.updates,
             commits: self.commits,
+            claims: self.claims,
             rewrite_base,
             allowed_refs: actor
                 .map(|actor| actor.boundary.own_refs())
@@ -366,6 +389,7 @@ pub fn unjudged(push: &Push, policy: &Policy, problem: Unjudged, advisory: bool)
             kind: Kind::Agent,
             owner: None,
             boundary: None,
+            assisted: None,
         },
         pusher: push.pusher.clone(),
         host: push.host,
@@ -373,6 +397,7 @@ pub fn unjudged(push: &Push, policy: &Policy, problem: Unjudged, advisory: bool)
         repository: push.repository.clone(),
         updates: mask::updates(as_claimed(push)),
         commits: Vec::new(),
+        claims: Vec::new(),
         rewrite_base: None,
         allowed_refs: Vec::new(),
         allowed_authors: Vec::new(),

@@ -1,5 +1,7 @@
 //! Who pushes: the policy entry that the pusher matches, and the boundary that holds for it here and now.
 
+pub mod claims;
+
 use std::sync::Arc;
 
 use crate::finding::PolicyAt;
@@ -27,6 +29,8 @@ pub struct Actor {
     pub mode: Mode,
     /// What it may do.
     pub boundary: Boundary,
+    /// `claims:`: what narrows a person's push that carries work of an agent.
+    pub assisted: Option<Arc<Layer>>,
 }
 
 impl Actor {
@@ -89,6 +93,7 @@ pub fn identify(
                 authors: Vec::new(),
                 mode: policy.mode,
                 boundary,
+                assisted: None,
             }),
             None => Err(unknown(
                 "the pusher matches no identity of the policy".into(),
@@ -280,6 +285,10 @@ fn actor(
         authors: identity.authors.clone(),
         mode: identity.mode.unwrap_or(policy.mode),
         boundary: Boundary::new(layer, policy.freezes().clone()),
+        assisted: (identity.kind == Kind::Human)
+            .then(|| identity.assisted.as_ref().or(policy.assisted()))
+            .flatten()
+            .cloned(),
     })
 }
 

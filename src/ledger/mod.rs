@@ -30,7 +30,9 @@ use crate::standing::{Known, Past, Standing};
 pub use chain::{Broken, Link, Record, Verified, hex32, verify};
 pub(crate) use entry::shown_and_hex;
 use entry::time_of;
-pub use entry::{Account, Counts, Decided, Entry, Event, Found, FoundAt, Landed, Moved, Refused};
+pub use entry::{
+    Account, ClaimedBy, Counts, Decided, Entry, Event, Found, FoundAt, Landed, Moved, Refused,
+};
 pub use id::Id;
 use index::{INLINE_MAX_BYTES, Index, Trouble};
 pub use key::{existing_key_beside, key_beside, key_in, passing_key};

@@ -123,6 +123,11 @@ pub(super) static POLICY: &[Key] = &[
         "Times when refs do not move, for everybody.",
     ),
     key(
+        "claims",
+        Shape::Map(CLAIMS),
+        "What a person's push gets that carries work of an agent. A person may have `claims` of its own.",
+    ),
+    key(
         "suppressions",
         Shape::Maps(SUPPRESSION),
         "Findings of secrets and hidden text that a person looked at and answers for, each until a day.",
@@ -162,6 +167,13 @@ pub(super) static HOST: &[Key] = &[
         "The folder that repository names are relative to, on hosts that do not tell the name.",
     ),
 ];
+
+/// `claims:`
+pub(super) static CLAIMS: &[Key] = &[required(
+    "boundary",
+    Shape::Text,
+    "Name of a boundary that holds as well as the person's own, once a new commit names an agent.",
+)];
 
 /// `budget:`
 pub(super) static BUDGET: &[Key] = &[
@@ -248,6 +260,11 @@ pub(super) static IDENTITY: &[Key] = &[
         "mode",
         Shape::Choice(MODES),
         "`enforce` or `observe` for this identity alone.",
+    ),
+    key(
+        "claims",
+        Shape::Map(CLAIMS),
+        "The same as `claims` of the policy, for this person.",
     ),
 ];
 

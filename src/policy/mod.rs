@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-pub use boundary::{Answer, Boundary};
+pub use boundary::{Answer, Boundary, Layer};
 pub use describe::{AllowView, BoundaryView, CheckView, GuardView, LayerView, LimitView, place};
 pub use diagnostic::{Diagnostic, PolicyError, Warnings};
 pub use explain::{Outcome, Reason, path_op, path_op_name, ref_op, ref_op_name, run_test};
@@ -42,7 +42,6 @@ use crate::budget::Bounds;
 use crate::finding::{PathOp, RefOp};
 use crate::push::{HostKind, RefName};
 use crate::yaml;
-pub(crate) use boundary::Layer;
 use diagnostic::{At, Log, quoted};
 use file::{checked_text, read_file};
 
@@ -154,6 +153,7 @@ pub struct Policy {
     pub remakes_count: bool,
     /// Some boundary needs what the ledger knows of owners and counts.
     pub asks_the_record: bool,
+    assisted: Option<Arc<Layer>>,
     boundaries: usize,
     tests: Vec<TestCase>,
 }
@@ -173,6 +173,7 @@ pub(crate) struct Identity {
     pub(crate) until: Option<jiff::Timestamp>,
     valid_at: At,
     pub(crate) mode: Option<Mode>,
+    pub(crate) assisted: Option<Arc<Layer>>,
 }
 
 impl Identity {
@@ -394,6 +395,31 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// `claims:`: what narrows the push of a person that carries work of an agent.
+    pub(crate) fn assisted(&self) -> Option<&Arc<Layer>> {
+        self.assisted.as_ref()
+    }
+
+    /// The identity, other than `own`, that commits by this mail address.
+    pub fn whose_mail(&self, mail: &[u8], own: Option<&str>) -> Option<&str> {
+        let is_it = |known: &str| known.as_bytes().eq_ignore_ascii_case(mail);
+        let of_author = |author: &String| {
+            let mail = author.rsplit_once('<').map_or("", |(_, mail)| mail);
+            is_it(mail.trim_end_matches('>'))
+        };
+        let has = |identity: &&Identity| {
+            identity.authors.iter().any(of_author)
+                || identity.traits.email.iter().any(|mail| is_it(mail))
+        };
+        let mut owners = self.identities.iter().filter(has).peekable();
+        // An address that is its own too is nobody else's.
+        let first = owners.peek()?.name.as_str();
+        let is_own = owners.any(|identity| Some(identity.name.as_str()) == own);
+        (!is_own && !mail.is_empty()).then_some(first)
+    }
+}
+
 /// A file that left no value has at least one mistake.
 fn failed(log: Log<'_>, file: &Arc<str>) -> PolicyError {
     match log.finish(file) {
@@ -471,6 +497,9 @@ fn build<'t>(
         Some(node) => names.find(node, log),
         None => None,
     };
+    let assisted = top
+        .get("claims")
+        .and_then(|node| sections::claims(node, top.key_at("claims"), &mut names, log));
     for ((at, layer), used) in names.defined.iter().zip(&names.used) {
         if !used && log.examined().is_some() {
             log.warn(
@@ -530,6 +559,7 @@ fn build<'t>(
         boundaries: layers.len(),
         identities,
         unknown,
+        assisted,
         tests,
     })
 }

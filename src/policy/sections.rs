@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::boundary::Layer;
 use super::diagnostic::{At, Log, quoted};
-use super::keys::{self, BUDGET, HOST, IDENTITY, MATCH, TEST, VALID};
+use super::keys::{self, BUDGET, CLAIMS, HOST, IDENTITY, MATCH, TEST, VALID};
 use super::pattern::Pattern;
 use super::read::{self, Fields};
 use super::{Expect, Home, HostConfig, Identity, Kind, Mode, TestCase, Traits};
@@ -266,7 +266,37 @@ fn identity<'t>(
         until,
         valid_at: fields.key_at("valid"),
         mode: fields.get("mode").and_then(|node| mode(node, log)),
+        assisted: own_claims(&fields, kind, boundaries, log),
     })
+}
+
+/// `claims:`
+pub(super) fn claims<'t>(
+    node: &Node<'t>,
+    at: At,
+    boundaries: &mut Boundaries<'_>,
+    log: &mut Log<'t>,
+) -> Option<Arc<Layer>> {
+    let fields = read::fields(node, CLAIMS, "`claims`", at, log)?;
+    boundaries.find(fields.get("boundary")?, log)
+}
+
+fn own_claims<'t>(
+    fields: &Fields<'_, 't>,
+    kind: Kind,
+    boundaries: &mut Boundaries<'_>,
+    log: &mut Log<'t>,
+) -> Option<Arc<Layer>> {
+    let node = fields.get("claims")?;
+    let at = fields.key_at("claims");
+    if kind != Kind::Human {
+        log.error(
+            at,
+            "`claims` is for people: an agent's boundary holds already",
+        )
+        .note("`kind: human`");
+    }
+    claims(node, at, boundaries, log)
 }
 
 fn home<'t>(

@@ -211,6 +211,10 @@ fn facts(policy: &Policy, actor: &Actor, since: Option<&str>) -> Vec<(&'static s
         _ => actor.authors.join(", "),
     };
     facts.push(("authors", authors));
+    if let Some(layer) = &actor.assisted {
+        let what = "as well, once a new commit names an agent";
+        facts.push(("claims", format!("boundary {} {what}", layer.name())));
+    }
     facts
 }
 
@@ -317,6 +321,7 @@ pub(super) fn json(
         },
         "policy": { "file": &*policy.file, "sha256": policy.digest },
         "boundary": actor.boundary.name(),
+        "claims_boundary": actor.assisted.as_ref().map(|layer| layer.name()),
         "layers": view.layers,
         "limits": view.limits,
         "freeze": frozen(actor),
