@@ -110,12 +110,12 @@ struct State {
     commits: Vec<CommitBrief>,
     /// Name of an identity that was found but may not push here and now.
     name: Option<String>,
-    /// What the record was asked.
-    asked: past::Asked,
     /// The agents that the new commits name.
     claims: Vec<Claimed>,
     /// The boundary of `claims:` that narrows this push.
     assisted: Option<String>,
+    /// What the record was asked.
+    asked: past::Asked,
 }
 
 impl State {

@@ -118,14 +118,14 @@ pub(super) static POLICY: &[Key] = &[
         "What they may do, by a name of your choice.",
     ),
     key(
-        "freeze",
-        Shape::Maps(FREEZE),
-        "Times when refs do not move, for everybody.",
-    ),
-    key(
         "claims",
         Shape::Map(CLAIMS),
         "What a person's push gets that carries work of an agent. A person may have `claims` of its own.",
+    ),
+    key(
+        "freeze",
+        Shape::Maps(FREEZE),
+        "Times when refs do not move, for everybody.",
     ),
     key(
         "suppressions",

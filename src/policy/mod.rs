@@ -148,12 +148,12 @@ pub struct Policy {
     suppressions: Vec<Suppression>,
     identities: Vec<Identity>,
     unknown: Option<Arc<Layer>>,
+    assisted: Option<Arc<Layer>>,
     freezes: Arc<[Freeze]>,
     /// Some boundary lets refs be deleted that it does not let be forced.
     pub remakes_count: bool,
     /// Some boundary needs what the ledger knows of owners and counts.
     pub asks_the_record: bool,
-    assisted: Option<Arc<Layer>>,
     boundaries: usize,
     tests: Vec<TestCase>,
 }
@@ -389,13 +389,6 @@ impl Policy {
         Some(Boundary::new(layer, self.freezes.clone()))
     }
 
-    /// `freeze:` at the top: it holds for everybody.
-    pub(crate) fn freezes(&self) -> &Arc<[Freeze]> {
-        &self.freezes
-    }
-}
-
-impl Policy {
     /// `claims:`: what narrows the push of a person that carries work of an agent.
     pub(crate) fn assisted(&self) -> Option<&Arc<Layer>> {
         self.assisted.as_ref()
@@ -417,6 +410,11 @@ impl Policy {
         let first = owners.peek()?.name.as_str();
         let is_own = owners.any(|identity| Some(identity.name.as_str()) == own);
         (!is_own && !mail.is_empty()).then_some(first)
+    }
+
+    /// `freeze:` at the top: it holds for everybody.
+    pub(crate) fn freezes(&self) -> &Arc<[Freeze]> {
+        &self.freezes
     }
 }
 
