@@ -14,7 +14,7 @@ mod merge;
 mod net;
 mod objects;
 mod packed;
-mod parse;
+pub mod parse;
 mod refs;
 mod reftable;
 mod store;

@@ -12,7 +12,8 @@ use bstr::{BString, ByteSlice as _};
 )]
 pub(super) use tree::raw_entries;
 pub use tree::{Mode, TreeEntry};
-pub(super) use tree::{tree, tree_with_defects};
+pub(super) use tree::tree;
+pub use tree::tree_with_defects;
 
 use super::RepoError;
 use super::objects::Kind;
@@ -181,7 +182,7 @@ fn id_of(text: &[u8], hash: HashKind, defects: &mut Defects) -> Option<Oid> {
 }
 
 /// Parses a commit.
-pub(super) fn commit(id: Oid, data: &[u8], hash: HashKind) -> Result<Commit, RepoError> {
+pub fn commit(id: Oid, data: &[u8], hash: HashKind) -> Result<Commit, RepoError> {
     let corrupt = |why: &str| RepoError::Corrupt {
         id,
         why: why.into(),
@@ -254,7 +255,7 @@ pub(super) fn commit(id: Oid, data: &[u8], hash: HashKind) -> Result<Commit, Rep
 }
 
 /// Parses an annotated tag.
-pub(super) fn tag(id: Oid, data: &[u8], hash: HashKind) -> Result<Tag, RepoError> {
+pub fn tag(id: Oid, data: &[u8], hash: HashKind) -> Result<Tag, RepoError> {
     let corrupt = |why: &str| RepoError::Corrupt {
         id,
         why: why.into(),

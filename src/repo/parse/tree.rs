@@ -170,7 +170,7 @@ pub(in crate::repo) fn tree(
 }
 
 /// The entries of a tree, and what `git fsck` would say of them.
-pub(in crate::repo) fn tree_with_defects(
+pub fn tree_with_defects(
     id: Oid,
     data: &[u8],
     hash: HashKind,
