@@ -11,9 +11,9 @@ use bstr::{BString, ByteSlice as _};
     reason = "the walk over history reads trees through it"
 )]
 pub(super) use tree::raw_entries;
-pub use tree::{Mode, TreeEntry};
 pub(super) use tree::tree;
 pub use tree::tree_with_defects;
+pub use tree::{Mode, TreeEntry};
 
 use super::RepoError;
 use super::objects::Kind;
