@@ -131,7 +131,7 @@ fn too_short(limits: &Limits, known: &Known, now: Timestamp) -> Option<String> {
     };
     (since > now - needed).then(|| {
         format!(
-            "the ledger is here from {since:.0} on alone, and the limits over time need more of it"
+            "the ledger is here from {since:.0} on alone, and the limits over time need more of it; an admin names the files before it with ringfence ledger index"
         )
     })
 }

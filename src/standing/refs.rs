@@ -26,21 +26,27 @@ struct Claim {
     /// The value; `None`: the ref is not there.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     value: Option<String>,
-    /// The value before.
+    /// The value before, while it is not known whether this one landed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     from: Option<String>,
-    /// The identity that created it. `None`: not known.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    owner: Option<String>,
+    /// Identities that may have created it, beside those that may own `from`. [`NOBODY`]: it is not known who.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    owners: Vec<String>,
     /// The decision that let it pass.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     by: Option<String>,
     /// When, in seconds.
     at: i64,
+    /// It was carried out, by the word of post-receive or of a person.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    landed: bool,
     /// What went away when the ref was deleted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     lost: Option<Lost>,
 }
+
+/// Stands for an owner that nobody knows: no identity has an empty name.
+const NOBODY: &str = "";
 
 /// A value that went away with the ref.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,14 +76,57 @@ pub struct Passed<'a> {
 impl RefPast {
     /// The identity that made the ref as it stands. `None`: the record does not know, or knows of two.
     pub fn owner(&self, stored: Option<&str>) -> Option<&str> {
-        stored?;
-        let mut owners = self
+        match self.owners(stored?).as_slice() {
+            [owner] if *owner != NOBODY => Some(owner),
+            _ => None,
+        }
+    }
+
+    /// Everybody who may own the ref when it has this value. An update leaves the ref to its owner, and git knows only values:
+    /// one that was let pass for one ref may be carried out on the next one of that name. So whoever may own a value may own
+    /// all that was let pass from it.
+    fn owners(&self, value: &str) -> Vec<&str> {
+        let (mut found, mut values) = (Vec::new(), vec![value]);
+        let mut next = 0;
+        while let Some(value) = values.get(next).copied() {
+            next += 1;
+            for claim in &self.claims {
+                if claim.value.as_deref() != Some(value) {
+                    continue;
+                }
+                for owner in &claim.owners {
+                    if !found.contains(&owner.as_str()) {
+                        found.push(owner);
+                    }
+                }
+                if let Some(from) = claim.from.as_deref()
+                    && !values.contains(&from)
+                {
+                    values.push(from);
+                }
+            }
+        }
+        found
+    }
+
+    /// Writes into every claim who may own what it starts from, before some of the others go.
+    fn settle(&mut self) {
+        let settled: Vec<Vec<String>> = self
             .claims
             .iter()
-            .filter(|claim| claim.value.as_deref() == stored)
-            .map(|claim| claim.owner.as_deref());
-        let first = owners.next()??;
-        owners.all(|owner| owner == Some(first)).then_some(first)
+            .map(|claim| {
+                let from = claim.from.as_deref().map(|from| self.owners(from));
+                let from = from.unwrap_or_default();
+                let mut owners: Vec<String> = claim.owners.clone();
+                owners.extend(from.into_iter().map(str::to_owned));
+                owners.sort_unstable();
+                owners.dedup();
+                owners
+            })
+            .collect();
+        for (claim, owners) in self.claims.iter_mut().zip(settled) {
+            claim.owners = owners;
+        }
     }
 
     /// The values that went away when the ref, which is not there, was deleted, and that count against `identity` when
@@ -95,16 +144,20 @@ impl RefPast {
     /// are not this one, are past.
     pub fn seen(&mut self, stored: Option<&str>, at: Timestamp) {
         let oldest = (at - ON_ITS_WAY).as_second();
-        self.claims
-            .retain(|claim| claim.value.as_deref() == stored || claim.at > oldest);
+        let stays = |claim: &Claim| claim.value.as_deref() == stored || claim.at > oldest;
+        if !self.claims.iter().all(stays) {
+            self.settle();
+            self.claims.retain(stays);
+        }
     }
 
     /// Notes a move that was let pass.
     pub fn pass(&mut self, moved: &Passed<'_>, at: Timestamp) {
-        let owner = match (moved.old, moved.new) {
-            (_, None) => None,
-            (None, Some(_)) => moved.identity,
-            (old, Some(_)) => self.owner(old),
+        let owners = match (moved.old, moved.new) {
+            (None, Some(_)) => vec![moved.identity.unwrap_or(NOBODY).to_owned()],
+            // Where nothing is known of the value before, nobody knows whose it is.
+            (Some(old), Some(_)) if self.owners(old).is_empty() => vec![NOBODY.to_owned()],
+            _ => Vec::new(),
         };
         let lost = match (moved.old, moved.new) {
             (Some(tip), None) => Some(Lost {
@@ -117,9 +170,10 @@ impl RefPast {
         self.push(Claim {
             value: moved.new.map(str::to_owned),
             from: moved.old.map(str::to_owned),
-            owner: owner.map(str::to_owned),
+            owners,
             by: Some(moved.decision.to_owned()),
             at: at.as_second(),
+            landed: false,
             lost,
         });
     }
@@ -138,26 +192,48 @@ impl RefPast {
         let index = match self.claims.iter().position(carried_out) {
             Some(index) => index,
             None => {
-                // Nothing let it pass: whoever made the ref then is not known.
-                let owner = match (old, new) {
-                    (Some(_), Some(_)) => self.owner(old).map(str::to_owned),
-                    _ => None,
-                };
                 self.push(Claim {
                     value: new.map(str::to_owned),
                     from: old.map(str::to_owned),
-                    owner,
+                    // Nothing let it pass: whoever made the ref then is not known.
+                    owners: match (old, new) {
+                        (None, Some(_)) => vec![NOBODY.to_owned()],
+                        _ => Vec::new(),
+                    },
                     by: None,
                     at: at.as_second(),
-                    lost: None,
+                    landed: false,
+                    // Nor who deleted it, so that it counts against everybody.
+                    lost: old.filter(|_| new.is_none()).map(|tip| Lost {
+                        tip: tip.to_owned(),
+                        by: None,
+                        person: false,
+                    }),
                 });
                 self.claims.len() - 1
             }
         };
+        // What stood there before is known when it landed too; else it is one of those that may.
+        let before = self
+            .claims
+            .iter()
+            .find(|claim| claim.landed && claim.value.as_deref() == old && old.is_some())
+            .map(|claim| claim.owners.clone());
+        self.settle();
+        if let Some(owners) = before {
+            self.claims[index].owners = owners;
+        }
         // What came before is past. What was let pass later can still land where it starts from what landed.
         let mut kept: Vec<Claim> = Vec::with_capacity(self.claims.len() - index);
-        for claim in self.claims.drain(index..) {
-            if kept.is_empty() || kept.iter().any(|before| before.value == claim.from) {
+        for mut claim in self.claims.drain(index..) {
+            if kept.is_empty() {
+                (claim.landed, claim.from) = (true, None);
+                kept.push(claim);
+            } else if kept.iter().any(|before| before.value == claim.from) {
+                // It starts from what landed, or from what follows, and from nothing before that.
+                if claim.from.is_some() {
+                    claim.owners.clear();
+                }
                 kept.push(claim);
             }
         }
@@ -169,9 +245,10 @@ impl RefPast {
         self.claims = vec![Claim {
             value: Some(value.to_owned()),
             from: None,
-            owner: Some(identity.to_owned()),
+            owners: vec![identity.to_owned()],
             by: None,
             at: at.as_second(),
+            landed: true,
             lost: None,
         }];
     }
@@ -186,10 +263,19 @@ impl RefPast {
         if self.claims.len() > CLAIMS_MAX {
             // What was lost stays: whoever makes a ref again must contain all of it, so the older is in the newer.
             let spare = self.claims.iter().position(|claim| claim.lost.is_none());
-            self.claims.remove(spare.unwrap_or(0));
+            self.settle();
+            let gone = self.claims.remove(spare.unwrap_or(0));
+            // Whoever floods the list does not become the only one who claims a value.
+            let same = |claim: &&mut Claim| claim.value == gone.value;
+            for claim in self.claims.iter_mut().filter(same) {
+                claim.owners.extend(gone.owners.iter().cloned());
+            }
         }
     }
 }
+
+#[cfg(test)]
+mod histories;
 
 #[cfg(test)]
 mod tests {
