@@ -144,7 +144,11 @@ fn run(case: &Case, at: &Cell<usize>) {
                 }
             }
             "policy" => {
-                let text = expand(step.block.as_deref().unwrap_or_default(), &mut secrets);
+                let text = match (&step.block, step.rest.as_str()) {
+                    (Some(block), _) => expand(block, &mut secrets),
+                    (None, "") => Vec::new(),
+                    (None, name) => fs::read(testdata(&format!("pushes/{name}"))).unwrap(),
+                };
                 setup.policy = Some(String::from_utf8(text).unwrap());
             }
             _ => {}

@@ -18,6 +18,7 @@ macro_rules! case_files {
 case_files! {
     clean_agents
     clean_people
+    clean_workflows
     clean_history
     clean_lookalikes
     names
