@@ -160,3 +160,16 @@ fn places_are_put_in_order_with_their_details() {
     assert_eq!(judged.finding.detail, None);
     assert_eq!(judged.also[0].detail.as_deref(), Some("inside base64"));
 }
+
+#[test]
+fn by_default_what_is_only_possible_is_told() {
+    for (confidence, verdict) in [
+        (Certain, Verdict::Reject),
+        (Confidence::Likely, Verdict::Reject),
+        (Confidence::Possible, Verdict::Accept),
+    ] {
+        let weighed = decide(vec![token("a", "x", 1, confidence)], None, &full(), None);
+        assert_eq!(weighed.verdict, verdict, "{confidence:?}");
+        assert_eq!(weighed.findings.len(), 1);
+    }
+}
