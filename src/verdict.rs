@@ -130,6 +130,9 @@ pub enum Unjudged {
     /// Less was looked at than expected, though nothing else failed.
     #[error("the count of work is short")]
     Incomplete,
+    /// The keys that may sign cannot be read. The text is fit to be shown.
+    #[error("{0}")]
+    Signers(String),
     /// The record could not be written.
     #[error("the ledger cannot be written: {0}")]
     Ledger(String),

@@ -15,6 +15,7 @@ mod protocol;
 mod pushes;
 mod record;
 mod samples;
+mod signing;
 mod tidy;
 mod transports;
 mod world;

@@ -32,6 +32,8 @@ case_files! {
     hosts
     identity
     policy
+    signatures
+    clean_signatures
 }
 
 /// The first thing that this project was built for: the object is only in the quarantine, and is seen.

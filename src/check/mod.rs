@@ -8,6 +8,7 @@ mod objects;
 mod paths;
 mod refs;
 mod secrets;
+mod signatures;
 mod unicode;
 
 use std::ops::Range;
@@ -18,6 +19,7 @@ pub(crate) use secrets::masked;
 use crate::budget::Budget;
 use crate::finding::{Confidence, Evidence, Finding, Level, Part, RuleId};
 use crate::identity::Actor;
+use crate::identity::signature::Signers;
 use crate::policy::Known;
 use crate::push::{Push, RefName, RefUpdate};
 use crate::redact::FingerprintKey;
@@ -29,6 +31,7 @@ pub static CHECKS: &[&dyn Check] = &[
     &limits::Limits,
     &paths::Paths,
     &authorship::Authorship,
+    &signatures::Signatures,
     &objects::Objects,
     &unicode::HiddenUnicode,
     &secrets::Secrets,
@@ -65,6 +68,12 @@ pub struct Facts<'a> {
     pub reader: &'a Reader<'a>,
     /// What is left.
     pub budget: &'a Budget,
+    /// The keys that may sign; `None`: the boundary does not look at signatures.
+    pub signers: Option<&'a Signers>,
+    /// By how much the nonce of a push certificate may be too old.
+    pub nonce_slop: std::time::Duration,
+    /// When the push arrived.
+    pub now: jiff::Timestamp,
 }
 
 impl Facts<'_> {
@@ -163,6 +172,7 @@ pub fn known() -> Known<'static> {
         "limits",
         "paths",
         "authorship",
+        "signatures",
         "objects",
         "hidden-unicode",
         "secrets",

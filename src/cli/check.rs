@@ -76,6 +76,7 @@ impl Args {
                 claimed_old,
                 new: Some(new),
             }],
+            certificate: None,
         };
         let identity = self.identity.or_else(|| {
             server::variable("RINGFENCE_IDENTITY").and_then(|value| value.into_string().ok())

@@ -19,6 +19,7 @@ pub use origin::{as_claimed, resolve, trusted_tips};
 use crate::budget::Budget;
 use crate::check::{self, CHECKS, Facts};
 use crate::finding::{Finding, Level, Part, Place};
+use crate::identity::signature::Signers;
 use crate::identity::{self, NotIdentified};
 use crate::policy::{InForce, Kind, Known, Mode, Policy};
 use crate::push::{Errand, Oid, Push, RefName, RefUpdate};
@@ -112,6 +113,15 @@ impl State {
                 return Ok(());
             }
         }
+        let signers = match (&request.policy.signers, actor.boundary.signing().asks()) {
+            (Some(files), true) => Some(Signers::load(files).map_err(Unjudged::Signers)?),
+            // A server's boundary that asks has them; a repository's policy may ask in vain.
+            (None, true) => {
+                let why = "the repository asks for signatures, and the server knows no keys";
+                return Err(Unjudged::Signers(why.to_owned()));
+            }
+            (_, false) => None,
+        };
         let history = History::of(request.repo, updates, &request.trusted, request.budget)?;
         self.work.refs.1 = history.moves.len() as u64;
         self.commits = briefs(&history, updates);
@@ -122,6 +132,10 @@ impl State {
             history: &history,
             reader: &reader,
             budget: request.budget,
+            signers: signers.as_ref(),
+            nonce_slop: (request.policy.signers.as_ref())
+                .map_or_else(Default::default, |files| files.nonce_slop),
+            now: request.now,
         };
         for check in CHECKS {
             request.budget.check_time().map_err(Unjudged::Exhausted)?;

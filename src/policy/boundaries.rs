@@ -12,6 +12,7 @@ use super::keys::{self, BOUNDARY, CONFIDENCES, GUARD, LEVELS, LIMITS, PATH_ALLOW
 use super::pattern::Pattern;
 use super::presets::{preset, presets};
 use super::read::{self, Fields};
+use super::signing;
 use crate::finding::{Level, PolicyAt};
 use crate::yaml::{Node, Value};
 
@@ -86,6 +87,7 @@ impl<'t> Reader<'_, 't> {
             paths,
             limits: self.limits(&fields),
             checks: self.checks(&fields),
+            signing: signing::of_boundary(&fields, self.file, self.log),
             deny,
             hold,
         })

@@ -6,6 +6,7 @@ use super::diagnostic::At;
 use super::fold::{self, Folded};
 use super::pattern::Pattern;
 use super::presets::Preset;
+use super::signing::Signing;
 use crate::finding::{Confidence, Level, PathOp, PolicyAt, RefOp};
 
 /// What a boundary answers to one question.
@@ -239,6 +240,7 @@ pub(crate) struct Layer {
     pub(super) hold: Vec<Guard>,
     pub(super) limits: Limits,
     pub(super) checks: Vec<CheckLevel>,
+    pub(super) signing: Signing,
 }
 
 impl Layer {
@@ -262,12 +264,14 @@ pub struct Boundary {
     server: Arc<Layer>,
     narrower: Vec<Arc<Layer>>,
     limits: Limits,
+    signing: Signing,
 }
 
 impl Boundary {
     pub(crate) fn new(server: Arc<Layer>) -> Self {
         Boundary {
             limits: server.limits.clone(),
+            signing: server.signing.clone(),
             server,
             narrower: Vec::new(),
         }
@@ -397,6 +401,11 @@ impl Boundary {
         &self.limits
     }
 
+    /// What it asks of signatures: the strictest of every layer.
+    pub fn signing(&self) -> &Signing {
+        &self.signing
+    }
+
     /// The level that the policy names for a rule. `None`: it names neither the rule nor its check.
     ///
     /// A repository may only be stricter, and this does not know the rule's default: where the server names no
@@ -459,6 +468,7 @@ impl Boundary {
         let layers = repository.layers_for(&self.server.name);
         for layer in layers.filter(|layer| is_agent || layer.name != "*") {
             self.limits.take_minimum(&layer.limits);
+            self.signing.narrow(&layer.signing);
             self.narrower.push(layer.clone());
         }
     }

@@ -13,6 +13,7 @@ mod read;
 mod repository;
 mod schema;
 mod sections;
+mod signing;
 mod suppressions;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use pattern::{Pattern, PatternError};
 pub use presets::{Glob, Preset, presets};
 pub use repository::RepositoryPolicy;
 pub use schema::{reference, schema};
+pub use signing::{Need, SignerFiles, Signing, shown as shown_lifetime};
 pub use suppressions::{InForce, Suppression, SuppressionView};
 
 use crate::budget::Bounds;
@@ -141,6 +143,8 @@ pub struct Policy {
     pub bounds: Bounds,
     /// `rules:`: files and folders with secret rules of the server's own, absolute.
     pub rule_packs: Vec<PathBuf>,
+    /// `signers:`: files with the keys that may sign.
+    pub signers: Option<SignerFiles>,
     suppressions: Vec<Suppression>,
     identities: Vec<Identity>,
     unknown: Option<Arc<Layer>>,
@@ -159,6 +163,7 @@ pub(crate) struct Identity {
     pub(crate) owner: Option<String>,
     pub(crate) home: Home,
     pub(crate) authors: Vec<String>,
+    pub(crate) signers: Vec<String>,
     pub(crate) from: Option<jiff::Timestamp>,
     pub(crate) until: Option<jiff::Timestamp>,
     valid_at: At,
@@ -496,6 +501,18 @@ fn build<'t>(
             .filter_map(|node| boundaries::ref_pattern(node, log))
             .collect()
     });
+    let signers = top
+        .get("signers")
+        .and_then(|node| signing::files(node, top.key_at("signers"), log));
+    if top.get("signers").is_none() {
+        for (at, _) in layers.iter().filter(|(_, layer)| layer.signing.asks()) {
+            log.error(
+                *at,
+                "this boundary looks at signatures, but the policy has no `signers`",
+            )
+            .note("`signers` names the files with the keys that may sign");
+        }
+    }
     let suppressions = top
         .get("suppressions")
         .map(|node| suppressions::read(node, &identities, &layers, known, log))
@@ -528,6 +545,7 @@ fn build<'t>(
             .get("rules")
             .map(|node| sections::rule_packs(node, log))
             .unwrap_or_default(),
+        signers,
         suppressions,
         boundaries: layers.len(),
         identities,

@@ -253,6 +253,17 @@ fn identity<'t>(
             }
         }
     }
+    let mut signers = Vec::new();
+    if let Some(node) = fields.get("signers") {
+        for node in read::one_or_more(node, "`signers`", log) {
+            signers.extend(read::text(node, "a signer", log).map(str::to_owned));
+        }
+    } else {
+        signers.push(name.to_owned());
+        let mail = |author: &String| Some(author.strip_suffix('>')?.rsplit_once('<')?.1.to_owned());
+        signers.extend(authors.iter().filter_map(mail));
+        signers.extend(traits.email.iter().cloned());
+    }
     Some(Identity {
         name: name.to_owned(),
         line: at.line,
@@ -262,6 +273,7 @@ fn identity<'t>(
         owner,
         home,
         authors,
+        signers,
         from,
         until,
         valid_at: fields.key_at("valid"),
