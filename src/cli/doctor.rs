@@ -4,6 +4,7 @@
 //! `core.hooksPath` leads elsewhere. None of that shows until somebody looks.
 
 mod packs;
+mod signers;
 #[cfg(test)]
 mod tests;
 
@@ -417,6 +418,9 @@ fn check_policy(file: &Path, lines: &mut Lines<'_>) -> Option<Policy> {
             check_rights(file, lines);
             check_suppressions(file, &policy, lines);
             packs::check(&policy.rule_packs, lines);
+            if let Some(files) = &policy.signers {
+                signers::check(files, lines);
+            }
             Some(policy)
         }
         Err(error) => {

@@ -26,7 +26,9 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 pub use boundary::{Answer, Boundary, Limit, Limits};
-pub use describe::{AllowView, BoundaryView, CheckView, GuardView, LayerView, LimitView, place};
+pub use describe::{
+    AllowView, BoundaryView, CheckView, GuardView, LayerView, LimitView, SigningView, place,
+};
 pub use diagnostic::{Diagnostic, PolicyError, Warnings};
 pub use explain::{Outcome, Reason, path_op, path_op_name, ref_op, ref_op_name, run_test};
 pub use pattern::{Pattern, PatternError};

@@ -530,3 +530,58 @@ fn the_schema_and_the_reference_are_written_down() {
         "the reference in docs/policy.md is not that of the code; BLESS=1 writes it"
     );
 }
+
+/// A repository can ask for more signatures, and for shorter lives, never for less.
+#[test]
+fn signatures_only_narrow() {
+    let with = |server: &str, own: &str| {
+        let text = format!(
+            "version: 1\nsigners: {{ ssh: /x }}\nidentities:\n  bot: {{ kind: agent, match: {{ account: bot }}, boundary: b }}\nboundaries:\n  b: {{ refs: [], {server} }}\n"
+        );
+        let policy = policy(&text);
+        let Home::Everywhere(layer) = &policy.identities[0].home else {
+            panic!("one boundary everywhere");
+        };
+        let mut boundary = Boundary::new(layer.clone());
+        let own = format!("version: 1\nboundaries: {{ \"*\": {{ {own} }} }}\n");
+        let own = RepositoryPolicy::parse(REPOSITORY_POLICY, own.as_bytes(), &Known::ANY);
+        boundary.narrow(&own.expect("a valid policy"), true);
+        let each = boundary.signing().each();
+        each.map(|(key, value, at)| format!("{key} {value} {}", at.file))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let (ours, theirs) = ("policy.yaml", REPOSITORY_POLICY);
+    for (server, own, expected) in [
+        (
+            "limits: {}",
+            "signature: required",
+            format!("signature required {theirs}"),
+        ),
+        (
+            "signature: required",
+            "signature: allowed",
+            format!("signature required {ours}"),
+        ),
+        (
+            "signature: allowed",
+            "signature: required",
+            format!("signature required {theirs}"),
+        ),
+        (
+            "signature: required, max_certificate_lifetime: 1h",
+            "signature: allowed, max_certificate_lifetime: 30m",
+            format!("signature required {ours}, max_certificate_lifetime 30m {theirs}"),
+        ),
+        (
+            "signature: required, max_certificate_lifetime: 15m",
+            "push_certificate: required, max_certificate_lifetime: 1d",
+            format!(
+                "signature required {ours}, max_certificate_lifetime 15m {ours}, push_certificate required {theirs}"
+            ),
+        ),
+        ("limits: {}", "limits: {}", String::new()),
+    ] {
+        assert_eq!(with(server, own), expected, "{server} / {own}");
+    }
+}

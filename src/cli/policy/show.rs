@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::a_kind;
 use crate::identity::Actor;
 use crate::policy::{
-    AllowView, BoundaryView, GuardView, Mode, Policy, Reason, SuppressionView, place,
+    AllowView, BoundaryView, GuardView, Mode, Policy, Reason, SigningView, SuppressionView, place,
 };
 
 /// Rows of one section: what, how, where.
@@ -133,6 +133,16 @@ fn sections(view: &BoundaryView) -> Vec<Section> {
         rows: limits,
         empty: "none but the budget of the gate",
     });
+    // Nothing at all where nobody looks at signatures.
+    if !view.signing.is_empty() {
+        let row =
+            |asked: &SigningView| [asked.name.to_owned(), asked.value.clone(), asked.at.clone()];
+        sections.push(Section {
+            title: "Signatures".to_owned(),
+            rows: view.signing.iter().map(row).collect(),
+            empty: "none",
+        });
+    }
     sections
 }
 
@@ -172,6 +182,9 @@ fn facts(policy: &Policy, actor: &Actor) -> Vec<(&'static str, String)> {
         _ => actor.authors.join(", "),
     };
     facts.push(("authors", authors));
+    if actor.boundary.signing().asks() {
+        facts.push(("signers", actor.signers.join(", ")));
+    }
     facts
 }
 
@@ -263,6 +276,8 @@ pub(super) fn json(policy: &Policy, actor: &Actor, repository: Option<&str>) -> 
         "boundary": actor.boundary.name(),
         "layers": view.layers,
         "limits": view.limits,
+        "signing": view.signing,
+        "signers": actor.signers,
         "suppressions": suppressed(policy, actor, repository),
     });
     format!("{document:#}\n")
@@ -292,6 +307,7 @@ pub(super) fn reasons_json(
         "identity": actor.name,
         "boundary": actor.boundary.name(),
         "answers": answers,
+        "signing": actor.boundary.view().signing,
         "suppressions": suppressed,
     })
 }

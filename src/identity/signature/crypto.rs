@@ -102,14 +102,30 @@ impl Key {
     pub(super) fn ecdsa(curve: Curve, point: &[u8], digest: &[u8], r: &[u8], s: &[u8]) -> bool {
         macro_rules! verify {
             ($curve:ident, $bytes:literal) => {{
+                use $curve::AffinePoint;
                 use $curve::ecdsa::{Signature, VerifyingKey, signature::hazmat::PrehashVerifier};
+                use $curve::elliptic_curve::point::AffineCoordinates as _;
+                // Both numbers of the point: ssh and OpenPGP have no other form.
+                let Some([4, numbers @ ..]) = Some(point).filter(|all| all.len() == 1 + 2 * $bytes)
+                else {
+                    return false;
+                };
+                let (x, y) = numbers.split_at($bytes);
+                let field = |number: &[u8]| number.try_into().ok();
+                let (Some(x), Some(y)) = (field(x), field(y)) else {
+                    return false;
+                };
+                // Not on the curve: no point.
+                let Some(point) = AffinePoint::from_coordinates(&x, &y).into_option() else {
+                    return false;
+                };
                 let mut both = [0; 2 * $bytes];
                 let (first, second) = both.split_at_mut($bytes);
                 if !(padded(r, first) && padded(s, second)) {
                     return false;
                 }
                 match (
-                    VerifyingKey::from_sec1_bytes(point),
+                    VerifyingKey::from_affine(point),
                     Signature::from_slice(&both),
                 ) {
                     (Ok(key), Ok(signature)) => key.verify_prehash(digest, &signature).is_ok(),
