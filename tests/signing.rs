@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::world::{Clone, World, both};
+use crate::world::{Clone, Setup, World, both, feed, testdata};
 
 impl World {
     /// The folder of the keys.
@@ -176,5 +176,163 @@ impl Clone<'_> {
         };
         self.git(&["config", "gpg.format", format]);
         self.git(&[OsStr::new("config"), OsStr::new("user.signingKey"), &key]);
+    }
+}
+
+const ZERO: &str = "0000000000000000000000000000000000000000";
+
+/// A certificate as git's client writes it, signed with `key`, in the store of the server.
+fn certificate(world: &World, key: &str, text: &str) -> String {
+    let mut command = world.scrubbed("ssh-keygen", &world.keys());
+    command.args(["-q", "-Y", "sign", "-n", "git", "-f", key]);
+    let signature = feed(command, text.as_bytes());
+    assert!(
+        signature.status.success(),
+        "ssh-keygen:\n{}",
+        both(&signature)
+    );
+    let whole = [text.as_bytes(), &signature.stdout].concat();
+    world.feed(&world.server(), &["hash-object", "-w", "--stdin"], &whole)
+}
+
+/// Everything that git tells of a push certificate, and everything that stands in one.
+#[test]
+fn what_a_push_certificate_must_say() {
+    let policy = fs::read_to_string(testdata("pushes/signed.yaml")).unwrap();
+    let policy = policy.replace("signers:\n  ssh", "signers:\n  nonce_slop: 90s\n  ssh");
+    let world = World::with(Setup {
+        policy: Some(policy),
+        ..Setup::default()
+    });
+    world.usual_keys();
+    let id = world.id("main");
+    let line = format!("{ZERO} {id} refs/heads/x\n");
+    let text = |pushee: &str, nonce: &str, lines: &str| {
+        format!(
+            "certificate version 0.1\npusher bob 1767225600 +0000\npushee {pushee}\nnonce {nonce}\n\n{lines}"
+        )
+    };
+    let judged = |text: &str, vars: &[(&str, &str)], input: &str| {
+        let mut command = world.hook_command("bob");
+        command
+            .env("GIT_PUSH_CERT", certificate(&world, "bob", text))
+            .env("GIT_PUSH_CERT_STATUS", "G")
+            .env("GIT_PUSH_CERT_NONCE", "1-abc");
+        command.envs(vars.iter().copied());
+        let output = feed(command, input.as_bytes());
+        (output.status.code(), both(&output))
+    };
+    let ok = [("GIT_PUSH_CERT_NONCE_STATUS", "OK")];
+    let slop = |by| {
+        [
+            ("GIT_PUSH_CERT_NONCE_STATUS", "SLOP"),
+            ("GIT_PUSH_CERT_NONCE_SLOP", by),
+        ]
+    };
+    let status = |word| [("GIT_PUSH_CERT_NONCE_STATUS", word)];
+    let here = "ssh://git@x.example/org/site.git";
+    let good = text(here, "1-abc", &line);
+    for pushee in [
+        here,
+        "git@x.example:org/site.git",
+        "/srv/org/site",
+        "https://x.example/org/site/",
+        "org/site.git",
+    ] {
+        assert_eq!(
+            judged(&text(pushee, "1-abc", &line), &ok, &line),
+            (Some(0), String::new()),
+            "{pushee}"
+        );
+    }
+    assert_eq!(judged(&good, &slop("90"), &line).0, Some(0));
+    assert_eq!(judged(&good, &slop("-90"), &line).0, Some(0));
+    let two = format!("{line}{ZERO} {id} refs/heads/y\n");
+    assert_eq!(judged(&text(here, "1-abc", &two), &ok, &two).0, Some(0));
+
+    let other = line.replace("heads/x", "heads/y");
+    let option = good.replace("\n\n", "\npush-option ci.skip\n\n");
+    assert_eq!(
+        judged(&option, &ok, &line).0,
+        Some(0),
+        "git compares push options"
+    );
+    for (text, vars, input, why) in [
+        (&good, &slop("91")[..], &line, "too old"),
+        (&good, &slop("much"), &line, "GIT_PUSH_CERT_NONCE_SLOP"),
+        (&good, &status("SLOP"), &line, "too old"),
+        (&good, &status("BAD"), &line, "a replay"),
+        (&good, &status("MISSING"), &line, "has no nonce"),
+        (&good, &status("UNSOLICITED"), &line, "gives none out"),
+        (&good, &status("ok"), &line, "does not say"),
+        (&good, &[], &line, "does not say"),
+        (
+            &text(here, "2-abc", &line),
+            &ok,
+            &line,
+            "not the one that git judged",
+        ),
+        (
+            &text("ssh://x.example/org/other.git", "1-abc", &line),
+            &ok,
+            &line,
+            "another repository",
+        ),
+        (
+            &text("ssh://x.example/evilorg/site.git/x", "1-abc", &line),
+            &ok,
+            &line,
+            "another repository",
+        ),
+        (
+            &text("ssh://x.example/xorg/site.git", "1-abc", &line),
+            &ok,
+            &line,
+            "another repository",
+        ),
+        (&good, &ok, &other, "other ref updates"),
+        (&good, &ok, &two, "other ref updates"),
+        (&text(here, "1-abc", &two), &ok, &line, "other ref updates"),
+        (
+            &text(here, "1-abc", &line.replace(&ZERO[..8], &id[..8])),
+            &ok,
+            &line,
+            "other ref updates",
+        ),
+        (&text(here, "1-abc", ""), &ok, &line, "cannot be read"),
+        (
+            &good.replace("0.1", "0.2"),
+            &ok,
+            &line,
+            "version that is not known",
+        ),
+        (
+            &good.replace("nonce 1", "pushee a\nnonce 1"),
+            &ok,
+            &line,
+            "twice",
+        ),
+        (&good.replace("nonce 1", "note 1"), &ok, &line, "not known"),
+        (
+            &good.replace("pusher bob 1767225600 +0000\n", ""),
+            &ok,
+            &line,
+            "who pushes",
+        ),
+    ] {
+        let (code, said) = judged(text, vars, input);
+        assert!(matches!(code, Some(1 | 3)), "{why}: {said}");
+        let said = said.replace("\n         ", " ").replace("\n  ", " ");
+        assert!(said.contains(why), "{why}:\n{said}");
+    }
+    // Words of the environment alone are nothing.
+    for id in [id.as_str(), &"1".repeat(40), "x"] {
+        let mut command = world.hook_command("bob");
+        command
+            .env("GIT_PUSH_CERT", id)
+            .env("GIT_PUSH_CERT_STATUS", "G")
+            .envs(ok);
+        let output = feed(command, line.as_bytes());
+        assert_eq!(output.status.code(), Some(3), "{}", both(&output));
     }
 }
