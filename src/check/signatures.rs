@@ -186,6 +186,22 @@ impl Judge<'_> {
                 }
             }
         }
+        // A ref that points straight to a file or folder.
+        let mut contents: Vec<usize> = facts
+            .history
+            .contents
+            .iter()
+            .map(|new| new.update)
+            .collect();
+        contents.dedup();
+        for update in contents.into_iter().filter(|_| need == Need::Required) {
+            let mut place = Place::new(Part::Ref);
+            place.ref_name = facts.ref_of(&[update]);
+            let title = "the ref points to a file or folder, which nobody signs";
+            let mut found = Finding::new(MISSING, title, place);
+            found.decided_by = Some(at.clone());
+            self.findings.push(found);
+        }
         Ok(())
     }
 

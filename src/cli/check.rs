@@ -110,6 +110,7 @@ impl Args {
         }
         if self.format != "json" {
             told.push_str(&suppressed(&decision));
+            told.push_str(server::keys_elsewhere(&policy));
             if policy.suppresses_values() && !knows_values && !decision.findings.is_empty() {
                 told.push_str(
                     "note: suppressions by fingerprint are known to the server alone: its key is not here\n",

@@ -113,14 +113,9 @@ impl State {
                 return Ok(());
             }
         }
-        let signers = match (&request.policy.signers, actor.boundary.signing().asks()) {
-            (Some(files), true) => Some(Signers::load(files).map_err(Unjudged::Signers)?),
-            // A server's boundary that asks has them; a repository's policy may ask in vain.
-            (None, true) => {
-                let why = "the repository asks for signatures, and the server knows no keys";
-                return Err(Unjudged::Signers(why.to_owned()));
-            }
-            (_, false) => None,
+        let signers = match actor.boundary.signing().asks() {
+            true => Some(signers(request)?),
+            false => None,
         };
         let history = History::of(request.repo, updates, &request.trusted, request.budget)?;
         self.work.refs.1 = history.moves.len() as u64;
@@ -228,6 +223,19 @@ impl State {
             policy_digest: request.policy.digest.clone(),
             work: self.work,
         }
+    }
+}
+
+/// The keys that may sign.
+fn signers(request: &Request<'_>) -> Result<Signers, Unjudged> {
+    let loaded = match &request.policy.signers {
+        Some(files) => Signers::load(files),
+        // A server's boundary that asks has them; a repository's policy may ask in vain.
+        None => Err("signatures are asked for, and the policy names no keys".to_owned()),
+    };
+    match loaded {
+        Err(_) if request.advisory => Ok(Signers::elsewhere()),
+        loaded => loaded.map_err(Unjudged::Signers),
     }
 }
 

@@ -503,18 +503,7 @@ fn build<'t>(
             .filter_map(|node| boundaries::ref_pattern(node, log))
             .collect()
     });
-    let signers = top
-        .get("signers")
-        .and_then(|node| signing::files(node, top.key_at("signers"), log));
-    if top.get("signers").is_none() {
-        for (at, _) in layers.iter().filter(|(_, layer)| layer.signing.asks()) {
-            log.error(
-                *at,
-                "this boundary looks at signatures, but the policy has no `signers`",
-            )
-            .note("`signers` names the files with the keys that may sign");
-        }
-    }
+    let signers = signing::of_policy(&top, &layers, log);
     let suppressions = top
         .get("suppressions")
         .map(|node| suppressions::read(node, &identities, &layers, known, log))

@@ -11,6 +11,7 @@ use super::diagnostic::{At, Log, quoted};
 use super::keys::{self, BUDGET, HOST, IDENTITY, MATCH, TEST, VALID};
 use super::pattern::Pattern;
 use super::read::{self, Fields};
+use super::signing;
 use super::{Expect, Home, HostConfig, Identity, Kind, Mode, TestCase, Traits};
 use crate::budget::Bounds;
 use crate::finding::{PathOp, RefOp};
@@ -253,17 +254,7 @@ fn identity<'t>(
             }
         }
     }
-    let mut signers = Vec::new();
-    if let Some(node) = fields.get("signers") {
-        for node in read::one_or_more(node, "`signers`", log) {
-            signers.extend(read::text(node, "a signer", log).map(str::to_owned));
-        }
-    } else {
-        signers.push(name.to_owned());
-        let mail = |author: &String| Some(author.strip_suffix('>')?.rsplit_once('<')?.1.to_owned());
-        signers.extend(authors.iter().filter_map(mail));
-        signers.extend(traits.email.iter().cloned());
-    }
+    let signers = signing::of_identity(&fields, name, &authors, &traits, log);
     Some(Identity {
         name: name.to_owned(),
         line: at.line,

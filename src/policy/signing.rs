@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Traits;
+use super::boundary::Layer;
 use super::diagnostic::{At, Log, quoted};
 use super::keys::{NEEDS, SIGNERS};
 use super::read::{self, Fields};
@@ -150,8 +152,46 @@ pub(super) fn of_boundary<'t>(
     signing
 }
 
-/// `signers:` of the server's policy.
-pub(super) fn files<'t>(node: &Node<'t>, at: At, log: &mut Log<'t>) -> Option<SignerFiles> {
+/// Whose signatures count as those of an identity.
+pub(super) fn of_identity<'t>(
+    fields: &Fields<'_, 't>,
+    name: &str,
+    authors: &[String],
+    traits: &Traits,
+    log: &mut Log<'t>,
+) -> Vec<String> {
+    if let Some(node) = fields.get("signers") {
+        let nodes = read::one_or_more(node, "`signers`", log).iter();
+        let text = |node| read::text(node, "a signer", log).map(str::to_owned);
+        return nodes.filter_map(text).collect();
+    }
+    let mail = |author: &String| Some(author.strip_suffix('>')?.rsplit_once('<')?.1.to_owned());
+    std::iter::once(name.to_owned())
+        .chain(authors.iter().filter_map(mail))
+        .chain(traits.email.iter().cloned())
+        .collect()
+}
+
+/// `signers:` of the server's policy. Boundaries that look at signatures need it.
+pub(super) fn of_policy<'t>(
+    top: &Fields<'_, 't>,
+    layers: &[(At, Arc<Layer>)],
+    log: &mut Log<'t>,
+) -> Option<SignerFiles> {
+    let Some(node) = top.get("signers") else {
+        for (at, _) in layers.iter().filter(|(_, layer)| layer.signing.asks()) {
+            log.error(
+                *at,
+                "this boundary looks at signatures, but the policy has no `signers`",
+            )
+            .note("`signers` names the files with the keys that may sign");
+        }
+        return None;
+    };
+    files(node, top.key_at("signers"), log)
+}
+
+fn files<'t>(node: &Node<'t>, at: At, log: &mut Log<'t>) -> Option<SignerFiles> {
     let fields = read::fields(node, SIGNERS, "`signers`", at, log)?;
     let path = |key: &'static str, log: &mut Log<'t>| {
         let node = fields.get(key)?;
@@ -225,4 +265,66 @@ fn lifetime(node: &Node<'_>, key: &str, log: &mut Log<'_>) -> Option<Duration> {
         .note("a length of time: 90s, 15m, 1h, 2d; at most a year");
     }
     length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::boundary::Boundary;
+    use super::super::tests::policy;
+    use super::super::{Home, Known, REPOSITORY_POLICY, RepositoryPolicy};
+
+    /// A repository can ask for more signatures, and for shorter lives, never for less.
+    #[test]
+    fn signatures_only_narrow() {
+        let with = |server: &str, own: &str| {
+            let text = format!(
+                "version: 1\nsigners: {{ ssh: /x }}\nidentities:\n  bot: {{ kind: agent, match: {{ account: bot }}, boundary: b }}\nboundaries:\n  b: {{ refs: [], {server} }}\n"
+            );
+            let policy = policy(&text);
+            let Home::Everywhere(layer) = &policy.identities[0].home else {
+                panic!("one boundary everywhere");
+            };
+            let mut boundary = Boundary::new(layer.clone());
+            let own = format!("version: 1\nboundaries: {{ \"*\": {{ {own} }} }}\n");
+            let own = RepositoryPolicy::parse(REPOSITORY_POLICY, own.as_bytes(), &Known::ANY);
+            boundary.narrow(&own.expect("a valid policy"), true);
+            let each = boundary.signing().each();
+            each.map(|(key, value, at)| format!("{key} {value} {}", at.file))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let (ours, theirs) = ("policy.yaml", REPOSITORY_POLICY);
+        for (server, own, expected) in [
+            (
+                "limits: {}",
+                "signature: required",
+                format!("signature required {theirs}"),
+            ),
+            (
+                "signature: required",
+                "signature: allowed",
+                format!("signature required {ours}"),
+            ),
+            (
+                "signature: allowed",
+                "signature: required",
+                format!("signature required {theirs}"),
+            ),
+            (
+                "signature: required, max_certificate_lifetime: 1h",
+                "signature: allowed, max_certificate_lifetime: 30m",
+                format!("signature required {ours}, max_certificate_lifetime 30m {theirs}"),
+            ),
+            (
+                "signature: required, max_certificate_lifetime: 15m",
+                "push_certificate: required, max_certificate_lifetime: 1d",
+                format!(
+                    "signature required {ours}, max_certificate_lifetime 15m {ours}, push_certificate required {theirs}"
+                ),
+            ),
+            ("limits: {}", "limits: {}", String::new()),
+        ] {
+            assert_eq!(with(server, own), expected, "{server} / {own}");
+        }
+    }
 }

@@ -84,6 +84,7 @@ impl Family {
         let (family, name) = finding.rule.split_once('/').unwrap_or((&finding.rule, ""));
         match (family, name, part) {
             (_, _, Part::Tag | Part::Tagger | Part::TagMessage) => Family::Tag,
+            ("signature", "missing", _) => Family::Sign,
             ("signature", _, Part::Ref) => Family::SignPush,
             ("signature", ..) => Family::Sign,
             ("ref", "force", _) => Family::Force,

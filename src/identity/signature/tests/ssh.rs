@@ -427,3 +427,101 @@ fn the_two_forms_of_now_are_the_same() {
     let now: Timestamp = NOW.parse().unwrap();
     assert_eq!(now.strftime("%Y%m%d%H%M%SZ").to_string(), NOW_SSH);
 }
+
+/// Security keys, played by keys of this test: what they sign is put together as PROTOCOL.u2f says.
+#[test]
+fn security_keys() {
+    use crate::identity::signature::wire::put;
+    use data_encoding::BASE64;
+    use ed25519_dalek::Signer as _;
+    use p256::ecdsa::signature::hazmat::PrehashSigner as _;
+    use sha2::{Digest as _, Sha256, Sha512};
+
+    fn blob(parts: &[&[u8]]) -> Vec<u8> {
+        let mut blob = Vec::new();
+        parts.iter().for_each(|part| put(&mut blob, part));
+        blob
+    }
+    let bench = Bench::new();
+    let ed = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+    let p256 = p256::ecdsa::SigningKey::from_slice(&[9; 32]).unwrap();
+    let point = p256.verifying_key().to_sec1_point(false);
+    let kinds: [(&[u8], Vec<u8>); 2] = [
+        (
+            b"sk-ssh-ed25519@openssh.com",
+            blob(&[
+                b"sk-ssh-ed25519@openssh.com",
+                ed.verifying_key().as_bytes(),
+                b"ssh:",
+            ]),
+        ),
+        (
+            b"sk-ecdsa-sha2-nistp256@openssh.com",
+            blob(&[
+                b"sk-ecdsa-sha2-nistp256@openssh.com",
+                b"nistp256",
+                point.as_bytes(),
+                b"ssh:",
+            ]),
+        ),
+    ];
+    let mut signed = b"SSHSIG".to_vec();
+    for part in [&b"git"[..], b"", b"sha512", &Sha512::digest(PAYLOAD)] {
+        put(&mut signed, part);
+    }
+    for (kind, key) in kinds {
+        let line = format!(
+            "alice {} {}\n",
+            String::from_utf8_lossy(kind),
+            BASE64.encode(&key)
+        );
+        let known = signers(&line, None);
+        for (flags, counter, changed) in [
+            (1_u8, 5_u32, false),
+            (5, u32::MAX, false),
+            (0, 0, false),
+            (1, 5, true),
+        ] {
+            let tail = [&[flags][..], &counter.to_be_bytes()].concat();
+            let message = [
+                &Sha256::digest(b"ssh:")[..],
+                &tail,
+                &Sha256::digest(&signed),
+            ]
+            .concat();
+            let made = match kind.starts_with(b"sk-ssh") {
+                true => ed.sign(&message).to_bytes().to_vec(),
+                false => {
+                    let made: p256::ecdsa::Signature =
+                        p256.sign_prehash(&Sha256::digest(&message)).unwrap();
+                    let (r, s) = made.split_bytes();
+                    // Numbers are positive: a zero goes before a first bit that is set.
+                    blob(&[&[&[0][..], &r].concat(), &[&[0][..], &s].concat()])
+                }
+            };
+            let mut signature = blob(&[kind, &made]);
+            signature.extend(&tail);
+            if changed {
+                let last = signature.len() - 1;
+                signature[last] ^= 1;
+            }
+            let mut whole = b"SSHSIG\0\0\0\x01".to_vec();
+            for part in [&key[..], b"git", b"", b"sha512", &signature] {
+                put(&mut whole, part);
+            }
+            let text = format!(
+                "-----BEGIN SSH SIGNATURE-----\n{}\n-----END SSH SIGNATURE-----\n",
+                BASE64.encode(&whole)
+            );
+            let theirs = bench.oracle(&line, None, "alice", text.as_bytes(), NOW_SSH);
+            let ours = judged(&known, text.as_bytes(), &["alice"], NOW, None);
+            assert_eq!(
+                ours.is_ok(),
+                theirs,
+                "{} {flags}",
+                String::from_utf8_lossy(kind)
+            );
+            assert_eq!(ours.is_ok(), !changed);
+        }
+    }
+}
