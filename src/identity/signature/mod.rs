@@ -6,10 +6,10 @@ mod armor;
 mod crypto;
 mod openpgp;
 mod revoked;
-mod ssh;
+pub(crate) mod ssh;
 #[cfg(test)]
 mod tests;
-mod wire;
+pub(crate) mod wire;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

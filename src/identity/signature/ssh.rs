@@ -33,7 +33,7 @@ const KINDS: &[(&[u8], usize)] = &[
 const CERTIFICATE: &[u8] = b"-cert-v01@openssh.com";
 
 /// The plain kind that a kind of certificate certifies.
-fn certified(kind: &[u8]) -> Option<&'static (&'static [u8], usize)> {
+pub(crate) fn certified(kind: &[u8]) -> Option<&'static (&'static [u8], usize)> {
     let stem = kind.strip_suffix(CERTIFICATE)?;
     let stem = match stem {
         b"rsa-sha2-256" | b"rsa-sha2-512" => b"ssh-rsa",
@@ -45,17 +45,17 @@ fn certified(kind: &[u8]) -> Option<&'static (&'static [u8], usize)> {
 }
 
 /// Whether a key is a certificate.
-pub(super) fn is_certificate(kind: &[u8]) -> bool {
+pub(crate) fn is_certificate(kind: &[u8]) -> bool {
     kind.ends_with(CERTIFICATE)
 }
 
 /// `SHA256:…` of a plain key, as `ssh-keygen -l` shows it.
-pub(super) fn fingerprint(key: &[u8]) -> String {
+pub(crate) fn fingerprint(key: &[u8]) -> String {
     format!("SHA256:{}", BASE64_NOPAD.encode(&Sha256::digest(key)))
 }
 
 /// The name of the kind that a blob starts with.
-pub(super) fn kind(blob: &[u8]) -> Option<&[u8]> {
+pub(crate) fn kind(blob: &[u8]) -> Option<&[u8]> {
     Wire(blob).string()
 }
 
@@ -74,14 +74,15 @@ pub(super) type Flaw = &'static str;
 
 /// A certificate, by the key of an authority.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Certificate<'a> {
+pub(crate) struct Certificate<'a> {
     /// The kind of the key that it certifies, and the fields of that key.
     plain: &'static [u8],
     fields: &'a [u8],
     pub(super) serial: u64,
     /// 1 for a user, 2 for a host.
     role: u32,
-    pub(super) key_id: &'a [u8],
+    /// The name that its authority gave it.
+    pub(crate) key_id: &'a [u8],
     principals: &'a [u8],
     /// Seconds since 1970: the first when it holds, and the first when it holds no more.
     pub(super) after: u64,
@@ -95,7 +96,7 @@ pub(super) struct Certificate<'a> {
 
 impl<'a> Certificate<'a> {
     /// Takes a certificate apart. `None`: it is none, or of a kind that is not known.
-    pub(super) fn parse(blob: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse(blob: &'a [u8]) -> Option<Self> {
         let mut wire = Wire(blob);
         let (plain, count) = certified(wire.string()?)?;
         wire.string()?; // nonce
@@ -132,7 +133,7 @@ impl<'a> Certificate<'a> {
     }
 
     /// The key that it certifies.
-    pub(super) fn key(&self) -> Vec<u8> {
+    pub(crate) fn key(&self) -> Vec<u8> {
         let mut key = Vec::with_capacity(self.fields.len() + 40);
         put(&mut key, self.plain);
         key.extend_from_slice(self.fields);
@@ -140,7 +141,7 @@ impl<'a> Certificate<'a> {
     }
 
     /// The names that it is for; `None`: the list cannot be read, or is too long.
-    pub(super) fn principals(&self) -> Option<Vec<&'a [u8]>> {
+    pub(crate) fn principals(&self) -> Option<Vec<&'a [u8]>> {
         let mut wire = Wire(self.principals);
         let mut names = Vec::new();
         while !wire.is_empty() {
@@ -152,6 +153,11 @@ impl<'a> Certificate<'a> {
         Some(names)
     }
 
+    /// Whether it is for users, not for hosts.
+    pub(crate) fn is_for_users(&self) -> bool {
+        self.role == 1
+    }
+
     /// Seconds between the two moments.
     pub(super) fn lifetime(&self) -> u64 {
         self.before.saturating_sub(self.after)
@@ -160,7 +166,7 @@ impl<'a> Certificate<'a> {
     /// Whether it is one for users, made by its authority, with no condition that is not understood. Gives whether
     /// the owner's finger or PIN must be behind each signature.
     fn check(&self) -> Result<bool, Flaw> {
-        if self.role != 1 {
+        if !self.is_for_users() {
             return Err("is made with a certificate that is not for users");
         }
         if is_certificate(kind(self.authority).unwrap_or_default()) {

@@ -51,7 +51,7 @@ pub(super) fn without_zeros(digits: &[u8]) -> &[u8] {
 }
 
 /// Writes a string.
-pub(super) fn put(blob: &mut Vec<u8>, string: &[u8]) {
+pub(crate) fn put(blob: &mut Vec<u8>, string: &[u8]) {
     let length = u32::try_from(string.len()).unwrap_or(u32::MAX);
     blob.extend_from_slice(&length.to_be_bytes());
     blob.extend_from_slice(string);
