@@ -377,10 +377,17 @@ impl Cure {
             self.needs("policy_admin");
             self.say("Sign with a key that the server knows as yours; an admin can add one.");
         }
-        self.lines
-            .push(Line::run(["git", "config", "gpg.format", "ssh"]));
+        // Fingerprints of OpenPGP keys are digits alone.
+        let is_openpgp = |judged: &&Judged| {
+            let key = judged.finding.detail.as_deref();
+            key.is_some_and(|key| !key.contains("SHA256:"))
+        };
+        if !faults.iter().any(is_openpgp) {
+            self.lines
+                .push(Line::run(["git", "config", "gpg.format", "ssh"]));
+        }
         self.lines.push(Line::Note(
-            "user.signingKey must name your key: its file, or the certificate".into(),
+            "user.signingKey must name your key (with gpg.format openpgp: its id)".into(),
         ));
         // A rebase makes commits again: without it they would lose their signatures.
         self.lines

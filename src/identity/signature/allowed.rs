@@ -344,3 +344,47 @@ pub(super) fn local_zone() -> TimeZone {
         .and_then(|data| TimeZone::tzif("local", &data).ok())
         .unwrap_or(TimeZone::UTC)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_without_a_zone_is_of_the_machine() {
+        let east = TimeZone::fixed(jiff::tz::offset(9));
+        let second = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_second();
+        for (text, expected) in [
+            ("20260615", "2026-06-14T15:00:00Z"),
+            ("202606151230", "2026-06-15T03:30:00Z"),
+            ("20260615123059", "2026-06-15T03:30:59Z"),
+            ("20260615Z", "2026-06-15T00:00:00Z"),
+            ("20260615123059utc", "2026-06-15T12:30:59Z"),
+        ] {
+            assert_eq!(
+                moment(text.as_bytes(), &east),
+                Ok(second(expected)),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "Z",
+            "2026061",
+            "20260631",
+            "202606152460",
+            "19700101Z",
+            "2026-06-15",
+        ] {
+            assert!(moment(text.as_bytes(), &east).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn patterns_take_time_within_bounds() {
+        let name = [b'a'; 4000];
+        let pattern = b"*a".repeat(1000);
+        assert!(matches(&name, &pattern));
+        assert!(!matches(&name, &[&pattern[..], b"b"].concat()));
+        assert!(matches(b"", b"**") && !matches(b"", b"?") && matches(b"a*c", b"a\x2ac"));
+    }
+}
