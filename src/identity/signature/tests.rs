@@ -1,5 +1,6 @@
 //! Compared with `ssh-keygen` and `gpg`, which make the keys, the signatures and the answers.
 
+mod crafted;
 mod openpgp;
 mod ssh;
 

@@ -53,6 +53,13 @@ struct Part<'a> {
     tag: u8,
     body: &'a [u8],
     signatures: Vec<Signature<'a>>,
+    /// It has a revocation that cannot be read.
+    taken_back: bool,
+}
+
+/// Whether a signature may vouch for something: one that ends would have to be asked again at each push.
+fn lasts(signature: &&Signature<'_>) -> bool {
+    signature.expires_after.is_none()
 }
 
 impl Keyring {
@@ -99,10 +106,13 @@ impl Keyring {
                     parts.clear();
                 }
                 packet::SIGNATURE => {
-                    // One that cannot be read vouches for nothing.
-                    if let (Some(part), Ok(signature)) = (parts.last_mut(), Signature::parse(body))
-                    {
-                        part.signatures.push(signature);
+                    let Some(part) = parts.last_mut() else {
+                        continue;
+                    };
+                    match Signature::parse(body) {
+                        Ok(signature) => part.signatures.push(signature),
+                        // One that cannot be read vouches for nothing, but it may take something back.
+                        Err(_) => part.taken_back |= packet::may_revoke(body),
                     }
                     continue;
                 }
@@ -113,6 +123,7 @@ impl Keyring {
                 tag,
                 body,
                 signatures: Vec::new(),
+                taken_back: false,
             });
         }
         self.key(&parts);
@@ -142,7 +153,7 @@ impl Keyring {
         let mut users = Vec::new();
         // What the key says of itself.
         let mut words: Vec<&Signature<'_>> = Vec::new();
-        words.extend(first.signatures.iter().filter(|signature| {
+        words.extend(first.signatures.iter().filter(lasts).filter(|signature| {
             signature.kind == packet::DIRECT_KEY && signature.holds(&primary.material, &[&own])
         }));
         for part in parts.iter().filter(|part| part.tag == packet::USER_ID) {
@@ -155,6 +166,7 @@ impl Keyring {
                 .signatures
                 .iter()
                 .filter(|signature| matches!(signature.kind, 0x10..=0x13))
+                .filter(lasts)
                 .filter(ours)
                 .peekable();
             let revoked = part
@@ -162,7 +174,7 @@ impl Keyring {
                 .iter()
                 .filter(|signature| signature.kind == packet::USER_REVOCATION)
                 .any(|signature| ours(&signature));
-            if own_words.peek().is_none() || revoked {
+            if own_words.peek().is_none() || revoked || part.taken_back {
                 continue;
             }
             users.push(part.body.to_vec());
@@ -171,10 +183,11 @@ impl Keyring {
         let word = words.iter().max_by_key(|word| word.created)?;
         let has_revoker = words.iter().any(|word| word.has_revoker);
         // A revocation by somebody whom the key names cannot be checked here: it holds.
-        let revoked = first.signatures.iter().any(|signature| {
-            signature.kind == packet::KEY_REVOCATION
-                && (has_revoker || signature.holds(&primary.material, &[&own]))
-        });
+        let revoked = first.taken_back
+            || first.signatures.iter().any(|signature| {
+                signature.kind == packet::KEY_REVOCATION
+                    && (has_revoker || signature.holds(&primary.material, &[&own]))
+            });
         let expiry = |created: i64, word: &Signature<'_>| {
             word.key_expires_after.map(|after| created + after)
         };
@@ -205,7 +218,8 @@ impl Keyring {
                     signature.kind == kind && signature.holds(material, &[own, framed])
                 })
             };
-            let Some(word) = ours(packet::SUBKEY_BINDING).max_by_key(|word| word.created) else {
+            let bindings = ours(packet::SUBKEY_BINDING).filter(lasts);
+            let Some(word) = bindings.max_by_key(|word| word.created) else {
                 continue;
             };
             let may_sign = word
@@ -223,7 +237,9 @@ impl Keyring {
             }
             let own_end = expiry(subkey.created, word);
             self.keys.push(Key {
-                revoked: revoked || ours(packet::SUBKEY_REVOCATION).next().is_some(),
+                revoked: revoked
+                    || part.taken_back
+                    || ours(packet::SUBKEY_REVOCATION).next().is_some(),
                 material: subkey.material,
                 fingerprint: subkey.fingerprint,
                 primary: primary.fingerprint.clone(),

@@ -143,6 +143,15 @@ pub(super) fn material(algorithm: u8, wire: &mut Wire<'_>) -> Option<Key> {
     wire.is_empty().then_some(key)
 }
 
+/// Whether a signature packet that cannot be read says of itself that it takes something back.
+pub(super) fn may_revoke(body: &[u8]) -> bool {
+    let kind = match body {
+        [3, _, kind, ..] | [_, kind, ..] => *kind,
+        _ => return false,
+    };
+    matches!(kind, KEY_REVOCATION | SUBKEY_REVOCATION | USER_REVOCATION)
+}
+
 /// A signature packet of version 4.
 pub(super) struct Signature<'a> {
     pub(super) kind: u8,
