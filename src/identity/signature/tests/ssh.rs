@@ -428,6 +428,31 @@ fn the_two_forms_of_now_are_the_same() {
     assert_eq!(now.strftime("%Y%m%d%H%M%SZ").to_string(), NOW_SSH);
 }
 
+/// ssh-keygen takes these; whoever can make two certificates with one SHA-1 could choose what he gets signed.
+#[test]
+fn an_authority_that_signs_with_sha1() {
+    let bench = Bench::new();
+    bench.key("ed", "ed25519", "");
+    bench.key("ca", "rsa", "2048");
+    let known = signers(
+        &format!("alice cert-authority {}", bench.public("ca")),
+        None,
+    );
+    for (kind, expected) in [
+        ("ssh-rsa", Err(Fault::Bad)),
+        ("rsa-sha2-256", Ok(())),
+        ("rsa-sha2-512", Ok(())),
+    ] {
+        bench.certify("ca", "ed", kind, &["-n", "alice", "-t", kind]);
+        let signature = bench.sign(kind, "git", &[]);
+        assert_eq!(
+            judged(&known, &signature, &["alice"], NOW, None),
+            expected,
+            "{kind}"
+        );
+    }
+}
+
 /// Security keys, played by keys of this test: what they sign is put together as PROTOCOL.u2f says.
 #[test]
 fn security_keys() {
