@@ -10,6 +10,7 @@ use crate::budget::Exhausted;
 use crate::check;
 use crate::finding::{Confidence, Finding, Level, Place, PolicyAt, RuleId, Sighting};
 use crate::identity;
+use crate::identity::claims::Claimed;
 use crate::policy::Kind;
 use crate::push::{Errand, HostKind, Oid, Pusher, RefName, RefUpdate};
 use crate::redact::Fingerprint;
@@ -149,6 +150,8 @@ pub struct Actor {
     pub owner: Option<String>,
     /// Name of the boundary it was judged by.
     pub boundary: Option<String>,
+    /// Name of the boundary of `claims:` that held as well, for work of an agent in a person's push.
+    pub assisted: Option<String>,
 }
 
 /// Everything that is told about one judged push: the input of every report and of the ledger.
@@ -180,6 +183,8 @@ pub struct Decision {
     pub updates: Vec<RefUpdate>,
     /// New commits, parents before children.
     pub commits: Vec<CommitBrief>,
+    /// The agents that new commits and tags name.
+    pub claims: Vec<Claimed>,
     /// First parent of the oldest new commit at fault: what a rebase starts from. `None`: `--root`.
     pub rewrite_base: Option<Oid>,
     /// Refs that the identity may create or update, as patterns; for the hint.

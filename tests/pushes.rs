@@ -20,6 +20,7 @@ case_files! {
     clean_people
     clean_history
     clean_lookalikes
+    names
     refs
     history
     merges
@@ -31,6 +32,7 @@ case_files! {
     evasions
     hosts
     identity
+    claims
     policy
     signatures
     clean_signatures

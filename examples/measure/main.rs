@@ -5,6 +5,7 @@
 
 mod benign;
 mod fetch;
+mod grams;
 mod history;
 mod near_miss;
 mod recall;
@@ -54,6 +55,12 @@ enum What {
         #[arg(required = true)]
         repositories: Vec<PathBuf>,
     },
+    /// The common grams of folders, for rules/common-grams.txt.
+    Grams {
+        /// Folders.
+        #[arg(required = true)]
+        folders: Vec<PathBuf>,
+    },
     /// Download the corpora from the registries, about a gigabyte, into target/corpus.
     Fetch,
 }
@@ -76,6 +83,7 @@ fn main() -> Result<(), String> {
                 .iter()
                 .try_for_each(|repository| history::print(repository, args.show))?;
         }
+        Some(What::Grams { folders }) => grams::print(&folders)?,
         Some(What::Fetch) => fetch::all(&fetched)?,
         None => {
             recall::print(None, args.seeds, false);

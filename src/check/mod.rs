@@ -3,6 +3,7 @@
 //! One file a check, one line in [`CHECKS`], its cases in `testdata/`, its rules in `docs/checks.md`.
 
 mod authorship;
+mod claims;
 mod limits;
 mod objects;
 mod paths;
@@ -19,11 +20,12 @@ pub(crate) use secrets::masked;
 use crate::budget::Budget;
 use crate::finding::{Confidence, Evidence, Finding, Level, Part, RuleId};
 use crate::identity::Actor;
+use crate::identity::claims::Claimed;
 use crate::identity::signature::Signers;
-use crate::policy::Known;
-use crate::push::{Push, RefName, RefUpdate};
+use crate::policy::{Known, Policy};
+use crate::push::{Oid, Push, RefName, RefUpdate};
 use crate::redact::FingerprintKey;
-use crate::repo::{History, Reader, RepoError};
+use crate::repo::{History, Reader, Repo, RepoError};
 
 /// Every check, in the order in which they run: cheap refusals first.
 pub static CHECKS: &[&dyn Check] = &[
@@ -32,6 +34,7 @@ pub static CHECKS: &[&dyn Check] = &[
     &paths::Paths,
     &authorship::Authorship,
     &signatures::Signatures,
+    &claims::Claims,
     &objects::Objects,
     &unicode::HiddenUnicode,
     &secrets::Secrets,
@@ -60,8 +63,16 @@ pub struct Facts<'a> {
     pub push: &'a Push,
     /// Its commands with what the ref store says.
     pub updates: &'a [RefUpdate],
+    /// The server's policy.
+    pub policy: &'a Policy,
     /// Who pushes, with the effective boundary.
     pub actor: &'a Actor,
+    /// The agents that the new commits and tags name.
+    pub claims: &'a [Claimed],
+    /// The trusted refs and their tips.
+    pub trusted: &'a [(RefName, Oid)],
+    /// Where refs are looked up.
+    pub repo: &'a Repo,
     /// New commits, tags, contents.
     pub history: &'a History,
     /// Where objects are read.
@@ -173,6 +184,7 @@ pub fn known() -> Known<'static> {
         "paths",
         "authorship",
         "signatures",
+        "claims",
         "objects",
         "hidden-unicode",
         "secrets",

@@ -1,5 +1,7 @@
 //! `refs`: which refs a push may create, move or delete.
 
+mod lookalike;
+
 use crate::check::{Check, Facts, Rule};
 use crate::finding::{Finding, Level, Part, Place, PolicyAt, RefOp};
 use crate::identity::Actor;
@@ -66,8 +68,10 @@ static RULES: &[Rule] = &[
     rule(
         "ref/confusable",
         "the ref name can be mistaken for another ref",
-        "Names such as `refs/heads/refs/heads/main`, `refs/heads/HEAD`, `refs/heads/-x`, or a branch named \
-         like an object id make git and people pick the wrong ref.",
+        "Names such as `refs/heads/refs/heads/main`, `refs/heads/origin/main`, `refs/heads/HEAD`, `refs/heads/-x`, or a \
+         branch named like an object id make git and people pick the wrong ref. So does a new name that reads like that \
+         of a trusted ref (other case, other Unicode forms, letters that look the same), a tag named like a branch, and a \
+         branch named like a tag.",
         Level::Warn,
     ),
     rule(
@@ -94,6 +98,11 @@ impl Check for Refs {
                 findings.push(finding("ref/old-mismatch", OLD_MISMATCH, update));
             }
             judge_name(facts, update, *op, findings);
+            if *op == RefOp::Create
+                && let Some(twin) = twin(facts, update)?
+            {
+                findings.push(mistaken(update, format!("reads like {}", Quoted(&twin))));
+            }
         }
         Ok(())
     }
@@ -105,13 +114,7 @@ fn judge_name(facts: &Facts<'_>, update: &RefUpdate, op: RefOp, findings: &mut V
     let boundary = &facts.actor.boundary;
     let name = &update.command.name;
     if let Some(why) = confusable(name.as_bytes()) {
-        let mut found = finding(
-            "ref/confusable",
-            "the ref name can be mistaken for another ref",
-            update,
-        );
-        found.detail = Some(why.to_owned());
-        findings.push(found);
+        findings.push(mistaken(update, why.to_owned()));
     }
     if let Some(refused) = refusal(facts.actor, name, op) {
         findings.push(refused.into_finding(update, facts.actor.label()));
@@ -132,6 +135,39 @@ fn judge_name(facts: &Facts<'_>, update: &RefUpdate, op: RefOp, findings: &mut V
         found.decided_by = Some(refused.at);
         findings.push(found);
     }
+}
+
+fn mistaken(update: &RefUpdate, why: String) -> Finding {
+    let title = "the ref name can be mistaken for another ref";
+    let mut found = finding("ref/confusable", title, update);
+    found.detail = Some(why);
+    found
+}
+
+/// The ref that a new one is taken for: a trusted one that reads alike, or the tag for a branch and the branch for a tag,
+/// stored or of the same push.
+fn twin(facts: &Facts<'_>, update: &RefUpdate) -> Result<Option<Vec<u8>>, RepoError> {
+    let name = update.command.name.as_bytes();
+    let alike = facts.trusted.iter().find(|(trusted, _)| {
+        trusted.as_bytes() != name && lookalike::reads_alike(trusted.as_bytes(), name)
+    });
+    if let Some((trusted, _)) = alike {
+        return Ok(Some(trusted.as_bytes().to_vec()));
+    }
+    let other = match (
+        name.strip_prefix(b"refs/heads/"),
+        name.strip_prefix(b"refs/tags/"),
+    ) {
+        (Some(short), _) => [b"refs/tags/", short].concat(),
+        (_, Some(short)) => [b"refs/heads/", short].concat(),
+        (None, None) => return Ok(None),
+    };
+    let Ok(other) = RefName::new(other) else {
+        return Ok(None);
+    };
+    let is_it = |update: &RefUpdate| update.command.name == other && update.command.new.is_some();
+    let is_there = facts.updates.iter().any(is_it) || facts.repo.resolve(&other)?.value.is_some();
+    Ok(is_there.then(|| other.as_bytes().to_vec()))
 }
 
 /// Why the boundary does not allow an operation on a ref.
@@ -202,12 +238,17 @@ fn is_foreign_namespace(boundary: &Boundary, name: &[u8], op: RefOp) -> bool {
 /// Why a branch or tag name can be mistaken, in words of ours. Only the name below `refs/heads/` or
 /// `refs/tags/` matters: that is what people and commands type.
 fn confusable(name: &[u8]) -> Option<&'static str> {
-    let short = name
-        .strip_prefix(b"refs/heads/")
-        .or_else(|| name.strip_prefix(b"refs/tags/"))?;
+    let short = short_name(name)?;
     let reads_as_path = [&b"refs/"[..], b"heads/", b"tags/", b"remotes/"];
-    if reads_as_path.iter().any(|prefix| short.starts_with(prefix)) {
+    let starts = |prefix: &&[u8]| {
+        let start = short.get(..prefix.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    if reads_as_path.iter().any(starts) {
         return Some("a ref path stands inside the name");
+    }
+    if short.starts_with(b"origin/") {
+        return Some("the name reads as a branch of a remote");
     }
     if short.starts_with(b"-") {
         return Some("the name starts with a dash and reads as an option");
@@ -219,6 +260,11 @@ fn confusable(name: &[u8]) -> Option<&'static str> {
         return Some("the name reads as an object id");
     }
     None
+}
+
+fn short_name(name: &[u8]) -> Option<&[u8]> {
+    name.strip_prefix(b"refs/heads/")
+        .or_else(|| name.strip_prefix(b"refs/tags/"))
 }
 
 fn finding(
@@ -243,6 +289,8 @@ mod tests {
             "refs/heads/heads/main",
             "refs/heads/tags/v1",
             "refs/heads/remotes/origin/main",
+            "refs/heads/origin/main",
+            "refs/heads/Refs/heads/main",
             "refs/heads/HEAD",
             "refs/heads/head",
             "refs/heads/-h",

@@ -19,6 +19,7 @@ pub use origin::{as_claimed, resolve, trusted_tips};
 use crate::budget::Budget;
 use crate::check::{self, CHECKS, Facts};
 use crate::finding::{Finding, Level, Part, Place};
+use crate::identity::claims::{self, Claimed};
 use crate::identity::signature::Signers;
 use crate::identity::{self, NotIdentified};
 use crate::policy::{InForce, Kind, Known, Mode, Policy};
@@ -89,6 +90,10 @@ struct State {
     commits: Vec<CommitBrief>,
     /// Name of an identity that was found but may not push here and now.
     name: Option<String>,
+    /// The agents that the new commits name.
+    claims: Vec<Claimed>,
+    /// The boundary of `claims:` that narrows this push.
+    assisted: Option<String>,
 }
 
 impl State {
@@ -113,17 +118,23 @@ impl State {
                 return Ok(());
             }
         }
+        let history = History::of(request.repo, updates, &request.trusted, request.budget)?;
+        self.work.refs.1 = history.moves.len() as u64;
+        self.commits = briefs(&history, updates);
+        self.claims = claims::of_push(&history);
+        self.assist(actor);
         let signers = match actor.boundary.signing().asks() {
             true => Some(signers(request)?),
             false => None,
         };
-        let history = History::of(request.repo, updates, &request.trusted, request.budget)?;
-        self.work.refs.1 = history.moves.len() as u64;
-        self.commits = briefs(&history, updates);
         let facts = Facts {
             push: request.push,
             updates,
+            policy: request.policy,
             actor,
+            claims: &self.claims,
+            trusted: &request.trusted,
+            repo: request.repo,
             history: &history,
             reader: &reader,
             budget: request.budget,
@@ -152,6 +163,16 @@ impl State {
             &mut self.work,
             &mut self.findings,
         )
+    }
+
+    /// Narrows the boundary of a person whose push carries work of an agent.
+    fn assist(&mut self, actor: &mut identity::Actor) {
+        if let Some(layer) = actor.assisted.take()
+            && self.claims.iter().any(|claimed| !claimed.agent.is_bot)
+        {
+            actor.boundary.narrow_by(&layer);
+            self.assisted = Some(layer.name().to_owned());
+        }
     }
 
     fn decide(mut self, mut request: Request<'_>, actor: Option<identity::Actor>) -> Decision {
@@ -207,6 +228,7 @@ impl State {
                 kind: actor.as_ref().map_or(Kind::Agent, |actor| actor.kind),
                 owner: actor.as_ref().and_then(|actor| actor.owner.clone()),
                 boundary: actor.as_ref().map(|actor| actor.boundary.name().to_owned()),
+                assisted: self.assisted,
             },
             pusher: request.push.pusher.clone(),
             host: request.push.host,
@@ -214,6 +236,7 @@ impl State {
             repository: request.push.repository.clone(),
             updates: request.updates,
             commits: self.commits,
+            claims: self.claims,
             rewrite_base,
             allowed_refs: actor
                 .as_ref()
@@ -331,6 +354,7 @@ pub fn unjudged(push: &Push, policy: &Policy, problem: Unjudged, advisory: bool)
             kind: Kind::Agent,
             owner: None,
             boundary: None,
+            assisted: None,
         },
         pusher: push.pusher.clone(),
         host: push.host,
@@ -338,6 +362,7 @@ pub fn unjudged(push: &Push, policy: &Policy, problem: Unjudged, advisory: bool)
         repository: push.repository.clone(),
         updates: mask::updates(as_claimed(push)),
         commits: Vec::new(),
+        claims: Vec::new(),
         rewrite_base: None,
         allowed_refs: Vec::new(),
         allowed_authors: Vec::new(),

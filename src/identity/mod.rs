@@ -1,5 +1,6 @@
 //! Who pushes: the policy entry that the pusher matches, and the boundary that holds for it here and now.
 
+pub mod claims;
 pub mod signature;
 
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub struct Actor {
     pub mode: Mode,
     /// What it may do.
     pub boundary: Boundary,
+    /// `claims:`: what narrows a person's push that carries work of an agent.
+    pub assisted: Option<Arc<Layer>>,
 }
 
 impl Actor {
@@ -94,6 +97,7 @@ pub fn identify(
                 signers: Vec::new(),
                 mode: policy.mode,
                 boundary,
+                assisted: None,
             }),
             None => Err(unknown(
                 "the pusher matches no identity of the policy".into(),
@@ -286,6 +290,10 @@ fn actor(
         signers: identity.signers.clone(),
         mode: identity.mode.unwrap_or(policy.mode),
         boundary: Boundary::new(layer),
+        assisted: (identity.kind == Kind::Human)
+            .then(|| identity.assisted.as_ref().or(policy.assisted()))
+            .flatten()
+            .cloned(),
     })
 }
 

@@ -8,6 +8,7 @@ use super::words::{
     confidence_word, errand_word, host_word, kind_word, level_word, part_word, verdict_word,
 };
 use crate::finding::{Level, Place};
+use crate::identity::claims::Claimed;
 use crate::push::{Errand, HostKind, Oid, Pusher, RefName};
 use crate::redact::Quoted;
 use crate::verdict::{Decision, Judged};
@@ -125,6 +126,12 @@ pub struct Decided {
     /// The boundary it was judged by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boundary: Option<String>,
+    /// The boundary that held as well because a person pushed work of an agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assisted: Option<String>,
+    /// The agents that new commits and tags name: what these say of themselves, proved by nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<ClaimedBy>,
     /// Whom the host authenticated.
     pub pusher: Account,
     /// The host.
@@ -190,6 +197,37 @@ pub struct Moved {
     pub old: Option<String>,
     /// Its value after; `null`: it goes away.
     pub new: Option<String>,
+}
+
+/// An agent that commits name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimedBy {
+    /// Its id, as `docs/claims.md` lists it.
+    pub agent: String,
+    /// What names it: `author`, `committer`, `trailer`, `message`, `signing key`.
+    pub sources: Vec<String>,
+    /// How many commits and tags do.
+    pub count: u64,
+    /// The first of them.
+    pub first: String,
+}
+
+impl ClaimedBy {
+    pub(crate) fn list(claims: &[Claimed]) -> Vec<Self> {
+        let one = |claimed: &Claimed| ClaimedBy {
+            agent: claimed.agent.id.to_owned(),
+            sources: (claimed.sources.iter())
+                .map(|source| source.as_str().to_owned())
+                .collect(),
+            count: claimed.objects.len() as u64,
+            first: claimed
+                .objects
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        };
+        claims.iter().map(one).collect()
+    }
 }
 
 /// Totals of a decision.
@@ -346,6 +384,8 @@ impl Entry {
             actor_kind: kind_word(decision.actor.kind).into(),
             owner: decision.actor.owner.clone(),
             boundary: decision.actor.boundary.clone(),
+            assisted: decision.actor.assisted.clone(),
+            claims: ClaimedBy::list(&decision.claims),
             pusher: Account::of(&decision.pusher),
             host: host_word(decision.host).into(),
             errand: errand_word(decision.errand).map(Into::into),

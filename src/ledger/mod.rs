@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 pub use chain::{Broken, Link, Record, Verified, hex32, verify};
 pub(crate) use entry::shown_and_hex;
 pub use entry::{
-    Account, Counts, Decided, Entry, Event, Found, FoundAt, Id, Landed, Moved, Refused,
+    Account, ClaimedBy, Counts, Decided, Entry, Event, Found, FoundAt, Id, Landed, Moved, Refused,
 };
 pub use key::{existing_key_beside, key_beside, key_in, passing_key};
 pub(crate) use words::{confidence_word, kind_word, level_word, part_word, verdict_word};

@@ -228,9 +228,9 @@ impl CheckLevel {
     }
 }
 
-/// One boundary as one file writes it.
+/// One boundary as one file writes it. Nobody but [`Boundary`] looks inside.
 #[derive(Debug, Clone)]
-pub(crate) struct Layer {
+pub struct Layer {
     pub(super) name: String,
     pub(super) at: PolicyAt,
     /// `None`: a server boundary allows nothing, a repository's one says nothing.
@@ -244,6 +244,11 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
+    /// Its name in the policy.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The level that this layer names: by rule first, then by check.
     fn level(
         &self,
@@ -461,6 +466,24 @@ impl Boundary {
                     strictest
                 }
             })
+    }
+
+    /// Narrows by another boundary of the server's policy: what either refuses is refused.
+    pub(crate) fn narrow_by(&mut self, layer: &Arc<Layer>) {
+        // A server's boundary without `refs` or `paths` allows none; as a narrower layer it would say nothing of them.
+        let mut layer = Layer::clone(layer);
+        let nothing = layer.at.clone();
+        layer.refs.get_or_insert_with(|| Allows {
+            entries: Vec::new(),
+            at: nothing.clone(),
+        });
+        layer.paths.get_or_insert_with(|| Allows {
+            entries: Vec::new(),
+            at: nothing,
+        });
+        self.limits.take_minimum(&layer.limits);
+        self.signing.narrow(&layer.signing);
+        self.narrower.push(Arc::new(layer));
     }
 
     /// Narrows by what the repository's own policy says of this boundary, and, for agents, of `*`.

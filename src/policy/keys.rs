@@ -119,6 +119,11 @@ pub(super) static POLICY: &[Key] = &[
         "What they may do, by a name of your choice.",
     ),
     key(
+        "claims",
+        Shape::Map(CLAIMS),
+        "What a person's push gets that carries work of an agent. A person may have `claims` of its own.",
+    ),
+    key(
         "suppressions",
         Shape::Maps(SUPPRESSION),
         "Findings of secrets and hidden text that a person looked at and answers for, each until a day.",
@@ -187,6 +192,13 @@ pub(super) static SIGNERS: &[Key] = &[
         "By how much the nonce of a push certificate may be too old, where git itself is in doubt. Default: not at all.",
     ),
 ];
+
+/// `claims:`
+pub(super) static CLAIMS: &[Key] = &[required(
+    "boundary",
+    Shape::Text,
+    "Name of a boundary that holds as well as the person's own, once a new commit names an agent.",
+)];
 
 /// `budget:`
 pub(super) static BUDGET: &[Key] = &[
@@ -278,6 +290,11 @@ pub(super) static IDENTITY: &[Key] = &[
         "mode",
         Shape::Choice(MODES),
         "`enforce` or `observe` for this identity alone.",
+    ),
+    key(
+        "claims",
+        Shape::Map(CLAIMS),
+        "The same as `claims` of the policy, for this person.",
     ),
 ];
 

@@ -9,23 +9,24 @@ mod fold;
 mod keys;
 mod pattern;
 mod presets;
+mod questions;
 mod read;
 mod repository;
 mod schema;
 mod sections;
 mod signing;
+mod source;
 mod suppressions;
 #[cfg(test)]
 mod tests;
 
 use std::ffi::OsString;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-pub use boundary::{Answer, Boundary, Limit, Limits};
+pub use boundary::{Answer, Boundary, Layer, Limit, Limits};
 pub use describe::{
     AllowView, BoundaryView, CheckView, GuardView, LayerView, LimitView, SigningView, place,
 };
@@ -42,8 +43,8 @@ use crate::budget::Bounds;
 use crate::finding::{PathOp, RefOp};
 use crate::push::{HostKind, RefName};
 use crate::yaml;
-pub(crate) use boundary::Layer;
 use diagnostic::{At, Log, quoted};
+use source::{check_version, checked_text, failed, read_file};
 
 /// Largest policy that is read, in bytes.
 pub const POLICY_MAX_BYTES: usize = 1 << 20;
@@ -150,6 +151,7 @@ pub struct Policy {
     suppressions: Vec<Suppression>,
     identities: Vec<Identity>,
     unknown: Option<Arc<Layer>>,
+    assisted: Option<Arc<Layer>>,
     boundaries: usize,
     tests: Vec<TestCase>,
 }
@@ -170,6 +172,7 @@ pub(crate) struct Identity {
     pub(crate) until: Option<jiff::Timestamp>,
     valid_at: At,
     pub(crate) mode: Option<Mode>,
+    pub(crate) assisted: Option<Arc<Layer>>,
 }
 
 impl Identity {
@@ -376,85 +379,28 @@ impl Policy {
     }
 }
 
-/// The name of a file without its folder, and its bytes: at most one more than a policy may have.
-fn read_file(path: &Path) -> Result<(String, Vec<u8>), PolicyError> {
-    let name = path
-        .file_name()
-        .map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy())
-        .into_owned();
-    let unreadable = |why: &dyn std::fmt::Display| {
-        PolicyError::of_file(&name, format!("the policy cannot be read: {why}"))
-    };
-    // Asked before it is opened: opening a pipe would wait for a writer.
-    let meta = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
-    if !meta.is_file() {
-        return Err(unreadable(&"it is not a regular file"));
+impl Policy {
+    /// `claims:`: what narrows the push of a person that carries work of an agent.
+    pub(crate) fn assisted(&self) -> Option<&Arc<Layer>> {
+        self.assisted.as_ref()
     }
-    let file = std::fs::File::open(path).map_err(|error| unreadable(&error))?;
-    let mut text = Vec::new();
-    file.take(POLICY_MAX_BYTES as u64 + 1)
-        .read_to_end(&mut text)
-        .map_err(|error| unreadable(&error))?;
-    Ok((name, text))
-}
 
-/// The text, if it is one.
-fn checked_text<'t>(file: &Arc<str>, text: &'t [u8]) -> Result<&'t str, PolicyError> {
-    if text.len() > POLICY_MAX_BYTES {
-        return Err(PolicyError::of_file(
-            file,
-            format!("the policy is larger than {POLICY_MAX_BYTES} bytes"),
-        ));
-    }
-    std::str::from_utf8(text).map_err(|error| {
-        let line = 1 + memchr::memchr_iter(b'\n', &text[..error.valid_up_to()]).count();
-        PolicyError::of_file(file, format!("line {line} is not UTF-8"))
-    })
-}
-
-/// A file that left no value has at least one mistake.
-fn failed(log: Log<'_>, file: &Arc<str>) -> PolicyError {
-    match log.finish(file) {
-        Err(error) => error,
-        Ok(_) => PolicyError::of_file(file, "the policy is invalid"),
-    }
-}
-
-/// Checks the version alone: a later one may have other keys.
-fn check_version(node: &yaml::Node<'_>, log: &mut Log<'_>) -> Option<()> {
-    let yaml::Value::Map(entries) = &node.value else {
-        log.error(
-            node.at,
-            format!("a policy must be a map of keys, not {}", node.value.kind()),
-        );
-        return None;
-    };
-    let Some((_, version)) = entries.iter().find(|(key, _)| key.name == "version") else {
-        log.error(
-            At {
-                line: 1,
-                column: 1,
-                width: 1,
-            },
-            "the policy has no `version`",
-        )
-        .note("start it with `version: 1`");
-        return None;
-    };
-    match &version.value {
-        yaml::Value::Scalar(text) if text == "1" => Some(()),
-        yaml::Value::Scalar(text) => {
-            log.error(version.at, format!("version `{}` is unknown", quoted(text)))
-                .note("this program knows version 1");
-            None
-        }
-        other => {
-            log.error(
-                version.at,
-                format!("`version` must be 1, not {}", other.kind()),
-            );
-            None
-        }
+    /// The identity, other than `own`, that commits by this mail address.
+    pub fn whose_mail(&self, mail: &[u8], own: Option<&str>) -> Option<&str> {
+        let is_it = |known: &str| known.as_bytes().eq_ignore_ascii_case(mail);
+        let of_author = |author: &String| {
+            let mail = author.rsplit_once('<').map_or("", |(_, mail)| mail);
+            is_it(mail.trim_end_matches('>'))
+        };
+        let has = |identity: &&Identity| {
+            identity.authors.iter().any(of_author)
+                || identity.traits.email.iter().any(|mail| is_it(mail))
+        };
+        let mut owners = self.identities.iter().filter(has).peekable();
+        // An address that is its own too is nobody else's.
+        let first = owners.peek()?.name.as_str();
+        let is_own = owners.any(|identity| Some(identity.name.as_str()) == own);
+        (!is_own && !mail.is_empty()).then_some(first)
     }
 }
 
@@ -489,6 +435,9 @@ fn build<'t>(
         Some(node) => names.find(node, log),
         None => None,
     };
+    let assisted = top
+        .get("claims")
+        .and_then(|node| sections::claims(node, top.key_at("claims"), &mut names, log));
     for ((at, layer), used) in names.defined.iter().zip(&names.used) {
         if !used && log.examined().is_some() {
             log.warn(
@@ -509,7 +458,7 @@ fn build<'t>(
         .map(|node| suppressions::read(node, &identities, &layers, known, log))
         .unwrap_or_default();
     let tests = match top.get("tests") {
-        Some(node) => sections::tests(node, &identities, log),
+        Some(node) => questions::tests(node, &identities, log),
         None => {
             if log.examined().is_some() {
                 log.warn(At::default(), "the policy has no `tests`")
@@ -541,6 +490,7 @@ fn build<'t>(
         boundaries: layers.len(),
         identities,
         unknown,
+        assisted,
         tests,
     })
 }

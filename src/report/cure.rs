@@ -101,7 +101,7 @@ impl Family {
             ("history", ..) => Family::Unrelated,
             (_, _, Part::Author | Part::Committer) => Family::Author,
             ("identity", "author-mismatch" | "committer-mismatch", _) => Family::Author,
-            ("identity", ..) => Family::Identity,
+            ("identity", ..) | ("claim", "agent", _) => Family::Identity,
             (_, _, Part::Ref) => Family::Elsewhere,
             (_, _, Part::Path) => Family::Path,
             (_, _, Part::Content | Part::SymlinkTarget) => Family::Content,
@@ -180,6 +180,7 @@ impl Cure {
             needs_human: Vec::new(),
             not_a_fix: Vec::new(),
         };
+        cure.assisted(decision);
         match decision.verdict {
             Verdict::Accept => {}
             Verdict::Unjudged => cure.unjudged(decision, id),
@@ -211,6 +212,22 @@ impl Cure {
             cure.retry = None;
         }
         cure
+    }
+
+    /// Why a boundary holds that is not the person's own.
+    fn assisted(&mut self, decision: &Decision) {
+        let refused = matches!(decision.verdict, Verdict::Hold | Verdict::Reject);
+        let Some(boundary) = decision.actor.assisted.as_ref().filter(|_| refused) else {
+            return;
+        };
+        let agents: Vec<String> = (decision.claims.iter())
+            .filter(|claimed| !claimed.agent.is_bot)
+            .map(ToString::to_string)
+            .collect();
+        self.say(format!(
+            "The commits name an agent, so boundary \"{boundary}\" holds as well as your own: {}.",
+            agents.join(", ")
+        ));
     }
 
     pub(super) fn say(&mut self, text: impl Into<String>) {

@@ -6,7 +6,9 @@ use serde::Serialize;
 use super::View;
 use super::cure::{Family, Line, Retry};
 use crate::finding::{Level, PathOp};
-use crate::ledger::{FoundAt, confidence_word, kind_word, level_word, shown_and_hex, verdict_word};
+use crate::ledger::{
+    ClaimedBy, FoundAt, confidence_word, kind_word, level_word, shown_and_hex, verdict_word,
+};
 use crate::verdict::{Judged, Unjudged, Verdict};
 
 /// Starts the line for agents.
@@ -32,6 +34,10 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     unjudged: Option<NotJudged>,
     counts: Counts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assisted: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    claims: Vec<ClaimedBy>,
     findings: Vec<Found<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<Fix>,
@@ -194,6 +200,8 @@ impl<'a> Document<'a> {
                 suppressed: Some(decision.suppressed.len()).filter(|count| *count > 0),
                 shown,
             },
+            assisted: decision.actor.assisted.as_deref(),
+            claims: ClaimedBy::list(&decision.claims),
             findings: view.findings[..shown]
                 .iter()
                 .map(|j| Found::of(j))

@@ -53,6 +53,7 @@ pub(crate) fn clean() -> Decision {
             kind: Kind::Agent,
             owner: Some("alice".into()),
             boundary: Some("docs".into()),
+            assisted: None,
         },
         pusher: Pusher {
             account: Some("docs-bot".into()),
@@ -67,6 +68,7 @@ pub(crate) fn clean() -> Decision {
             commit(oid(0xb2), &[oid(0xb1)]),
             commit(oid(0xb3), &[oid(0xb2)]),
         ],
+        claims: Vec::new(),
         rewrite_base: Some(oid(0xa0)),
         allowed_refs: vec!["refs/heads/agents/docs-bot/**".into()],
         allowed_authors: vec!["docs-bot <docs-bot@agents.example>".into()],

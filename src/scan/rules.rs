@@ -164,11 +164,33 @@ pub(super) fn near_telling(text: &[u8], word: usize) -> Option<Range<usize>> {
 
 /// Whether a run of so many letters, digits and marks with a digit in it starts within reach.
 fn has_run(text: &[u8], shortest: usize, reach: usize) -> bool {
-    let (mut length, mut digits) = (0, 0);
-    for (at, byte) in text.iter().enumerate() {
-        // What a value may be made of: no blanks, quotes or brackets.
-        let ends = matches!(
-            byte,
+    let mut start = 0;
+    // Looked at from the far end: what ends a run there spares the rest of it.
+    while start < reach
+        && let Some(run) = text.get(start..start + shortest)
+    {
+        if let Some(end) = run.iter().rposition(|byte| ENDS_RUN[usize::from(*byte)]) {
+            start += end + 1;
+            continue;
+        }
+        let rest = text[start..].iter();
+        let mut run = rest.take_while(|byte| !ENDS_RUN[usize::from(**byte)]);
+        let length = run.clone().count();
+        if run.any(u8::is_ascii_digit) {
+            return true;
+        }
+        start += length + 1;
+    }
+    false
+}
+
+/// What no value is made of: blanks, quotes, brackets.
+const ENDS_RUN: [bool; 256] = {
+    let mut ends = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        ends[byte] = matches!(
+            byte as u8,
             0..=b' '
                 | b'"'
                 | b'\''
@@ -184,21 +206,10 @@ fn has_run(text: &[u8], shortest: usize, reach: usize) -> bool {
                 | b','
                 | b';'
         );
-        if ends && at >= reach {
-            return false;
-        }
-        if ends {
-            (length, digits) = (0, 0);
-        } else {
-            length += 1;
-            digits += usize::from(byte.is_ascii_digit());
-            if length >= shortest && digits > 0 {
-                return true;
-            }
-        }
+        byte += 1;
     }
-    false
-}
+    ends
+};
 
 /// What people want to know of a rule.
 #[derive(Debug)]

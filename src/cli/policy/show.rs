@@ -185,6 +185,10 @@ fn facts(policy: &Policy, actor: &Actor) -> Vec<(&'static str, String)> {
     if actor.boundary.signing().asks() {
         facts.push(("signers", actor.signers.join(", ")));
     }
+    if let Some(layer) = &actor.assisted {
+        let what = "as well, once a new commit names an agent";
+        facts.push(("claims", format!("boundary {} {what}", layer.name())));
+    }
     facts
 }
 
@@ -274,6 +278,7 @@ pub(super) fn json(policy: &Policy, actor: &Actor, repository: Option<&str>) -> 
         },
         "policy": { "file": &*policy.file, "sha256": policy.digest },
         "boundary": actor.boundary.name(),
+        "claims_boundary": actor.assisted.as_ref().map(|layer| layer.name()),
         "layers": view.layers,
         "limits": view.limits,
         "signing": view.signing,

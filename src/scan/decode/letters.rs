@@ -7,7 +7,7 @@ use super::derived::Derived;
 use super::{Layer, Map, Run};
 use crate::budget::Exhausted;
 use crate::scan::Match;
-use crate::scan::prefilter::is_base64_letter;
+use crate::scan::prefilter::{BLOCK, is_base64_letter};
 
 /// Shortest run of base64 or hex letters that is looked into.
 const RUN_MIN_BYTES: usize = 24;
@@ -28,7 +28,7 @@ impl Run<'_> {
     ) -> Result<(), Exhausted> {
         let mut covered = 0;
         for block in dense {
-            if block.end <= covered {
+            if block.end <= covered || is_words(layer.text, block) {
                 continue;
             }
             let run = Letters::around(layer.text, block.start, covered);
@@ -122,6 +122,17 @@ impl Run<'_> {
         }
         Ok(true)
     }
+}
+
+/// Whether a run of letters is made of words, lines and paths in lower case. What is encoded has capitals and digits: in
+/// base64 a group of text has none only where its first byte is one of `jnrvz`; hex of text has a digit for each byte.
+fn is_words(text: &[u8], block: &Range<usize>) -> bool {
+    let around = block.start.saturating_sub(BLOCK - 1)..(block.end + BLOCK - 1).min(text.len());
+    let telling = |byte: &u8| u8::from(byte.is_ascii_uppercase() | byte.is_ascii_digit());
+    // Pieces of a size that one byte can count, and that become vector instructions.
+    text[around]
+        .chunks(128)
+        .all(|piece| piece.iter().map(telling).sum::<u8>() < 3)
 }
 
 /// Letters of one run, without what stands between its lines.
@@ -250,23 +261,36 @@ fn fold_before(text: &[u8], start: usize, from: usize) -> Option<usize> {
     })
 }
 
+/// The value of each letter of base64 and base64url, 63 for any other byte.
+const SIX: [u8; 256] = {
+    let mut six = [63; 256];
+    let mut value = 0;
+    while value < 26 {
+        six[(b'A' + value) as usize] = value;
+        six[(b'a' + value) as usize] = value + 26;
+        if value < 10 {
+            six[(b'0' + value) as usize] = value + 52;
+        }
+        value += 1;
+    }
+    six[b'+' as usize] = 62;
+    six[b'-' as usize] = 62;
+    six
+};
+
 /// Base64 and base64url, letters alone. A lone letter at the end gives nothing.
 pub(in crate::scan) fn from_base64(letters: &[u8]) -> Vec<u8> {
-    let six = |byte: &u8| -> u32 {
-        match byte {
-            b'A'..=b'Z' => u32::from(byte - b'A'),
-            b'a'..=b'z' => u32::from(byte - b'a') + 26,
-            b'0'..=b'9' => u32::from(byte - b'0') + 52,
-            b'+' | b'-' => 62,
-            _ => 63,
-        }
-    };
+    let six = |byte: &u8| u32::from(SIX[usize::from(*byte)]);
     let mut out = Vec::with_capacity(letters.len() / 4 * 3 + 3);
-    for four in letters.chunks(4) {
-        let bits =
-            four.iter().fold(0, |bits, byte| bits << 6 | six(byte)) << (6 * (4 - four.len()));
-        let bytes = bits.to_be_bytes();
-        out.extend_from_slice(&bytes[1..four.len().max(1)]);
+    let (fours, rest) = letters.as_chunks::<4>();
+    for [a, b, c, d] in fours {
+        let bits = six(a) << 18 | six(b) << 12 | six(c) << 6 | six(d);
+        let [_, first, second, third] = bits.to_be_bytes();
+        out.extend([first, second, third]);
+    }
+    if let [a, b, more @ ..] = rest {
+        let bits = six(a) << 18 | six(b) << 12 | more.first().map_or(0, |c| six(c) << 6);
+        out.extend(&bits.to_be_bytes()[1..2 + more.len()]);
     }
     out
 }

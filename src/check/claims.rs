@@ -1,0 +1,179 @@
+//! `claims`: what commits and tags say of agents, and what an agent says in the name of others.
+
+use crate::check::{Check, Facts, Rule};
+use crate::finding::{Finding, Level, Part, Place};
+use crate::identity::claims::Trailer;
+use crate::policy::Kind;
+use crate::push::Oid;
+use crate::redact::Quoted;
+use crate::repo::{RepoError, Signature};
+
+/// See the module.
+pub(super) struct Claims;
+
+static RULES: &[Rule] = &[
+    Rule {
+        id: "claim/approval",
+        title: "the message says that somebody else signed off, reviewed or approved",
+        doc: "A trailer such as `Signed-off-by`, `Reviewed-by`, `Approved-by`, `Acked-by` or `Tested-by` with a name that \
+              is not one of the identity's `authors:` (without these: not the author or committer of the commit). People \
+              and tools take it for the word of that person. Trailers are read anywhere in a message, quoted and \
+              indented lines aside; `Co-authored-by` is no approval. People often add the word of others: they are not \
+              checked unless the policy says so.",
+        default: Level::Deny,
+        default_human: Level::Off,
+        fixed: false,
+    },
+    Rule {
+        id: "claim/identity",
+        title: "the commit carries the name of another identity",
+        doc: "Author, committer or tagger has the mail address of another identity of the policy (its `authors:` or \
+              `match: email`). An identity with `authors:` is held to these instead: `identity/author-mismatch`.",
+        default: Level::Deny,
+        default_human: Level::Off,
+        fixed: false,
+    },
+    Rule {
+        id: "claim/agent",
+        title: "the push carries work of an agent",
+        doc: "A new commit or tag in the push of a person or a service names a coding agent, by author, committer, trailer, \
+              a line of the message or the key of the signature. The marks are listed in [claims.md](claims.md). It is \
+              evidence: an agent may leave all of it away. `claims: { boundary: NAME }` in the policy narrows such a push; \
+              whom it named stands in the record whatever the level.",
+        default: Level::Off,
+        default_human: Level::Off,
+        fixed: false,
+    },
+];
+
+impl Check for Claims {
+    fn name(&self) -> &'static str {
+        "claims"
+    }
+
+    fn rules(&self) -> &'static [Rule] {
+        RULES
+    }
+
+    fn facts(&self, facts: &Facts<'_>, findings: &mut Vec<Finding>) -> Result<(), RepoError> {
+        if facts.actor.kind != Kind::Agent {
+            named(facts, findings);
+        }
+        for new in &facts.history.commits {
+            let commit = &new.commit;
+            let mut found = |part, title: &'static str, rule: &'static str, detail: String| {
+                push(
+                    facts,
+                    &new.updates,
+                    commit.id,
+                    (part, title, rule, detail),
+                    findings,
+                );
+            };
+            let names = [
+                (Part::Author, &commit.author),
+                (Part::Committer, &commit.committer),
+            ];
+            for (part, signature) in names {
+                if let Some(whose) = of_another(facts, signature) {
+                    found(part, RULES[1].title, RULES[1].id, whose);
+                }
+            }
+            let own = [&commit.author, &commit.committer];
+            for approval in approvals(facts, &commit.message, &own) {
+                found(Part::Message, RULES[0].title, RULES[0].id, approval);
+            }
+        }
+        for new in &facts.history.tags {
+            let tag = &new.tag;
+            let mut found = |part, title: &'static str, rule: &'static str, detail: String| {
+                push(
+                    facts,
+                    &new.updates,
+                    tag.id,
+                    (part, title, rule, detail),
+                    findings,
+                );
+            };
+            if let Some(whose) = tag
+                .tagger
+                .as_ref()
+                .and_then(|tagger| of_another(facts, tagger))
+            {
+                found(Part::Tagger, RULES[1].title, RULES[1].id, whose);
+            }
+            let own: Vec<&Signature> = tag.tagger.iter().collect();
+            for approval in approvals(facts, &tag.message, &own) {
+                found(Part::TagMessage, RULES[0].title, RULES[0].id, approval);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn push(
+    facts: &Facts<'_>,
+    updates: &[usize],
+    id: Oid,
+    (part, title, rule, detail): (Part, &'static str, &'static str, String),
+    findings: &mut Vec<Finding>,
+) {
+    let mut place = Place::new(part);
+    place.commit = Some(id);
+    place.ref_name = facts.ref_of(updates);
+    let mut found = Finding::new(rule, title, place);
+    found.detail = Some(detail);
+    findings.push(found);
+}
+
+/// One finding for each agent that is named.
+fn named(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    for claimed in facts.claims {
+        let mut place = Place::new(Part::Commit);
+        let (first, rest) = claimed
+            .objects
+            .split_first()
+            .map_or((None, &[][..]), |(first, rest)| (Some(*first), rest));
+        place.commit = first;
+        place.also_in = rest.to_vec();
+        place.ref_name = facts.ref_of(&[claimed.update]);
+        let mut found = Finding::new(RULES[2].id, RULES[2].title, place);
+        found.detail = Some(claimed.to_string());
+        findings.push(found);
+    }
+}
+
+/// Whose address it is, in words, where the pusher has no names of its own to be held to.
+fn of_another(facts: &Facts<'_>, signature: &Signature) -> Option<String> {
+    if !facts.actor.authors.is_empty() {
+        return None;
+    }
+    let own = facts.actor.name.as_deref();
+    let whose = facts.policy.whose_mail(&signature.email, own)?;
+    Some(format!("{} of \"{whose}\"", Quoted(&signature.email)))
+}
+
+/// The trailers of a message by which somebody else takes responsibility.
+fn approvals(facts: &Facts<'_>, message: &[u8], own: &[&Signature]) -> Vec<String> {
+    /// More of them change no verdict.
+    const TOLD_MAX: usize = 10;
+    let authors = &facts.actor.authors;
+    let is_own = |name: &[u8], mail: &[u8]| match authors.is_empty() {
+        true => own
+            .iter()
+            .any(|own| own.email.eq_ignore_ascii_case(mail) && !mail.is_empty()),
+        false => authors.iter().any(|author| {
+            let claimed = [name, b" <", mail, b">"].concat();
+            author.as_bytes().eq_ignore_ascii_case(&claimed)
+        }),
+    };
+    let forged = |trailer: &Trailer<'_>| {
+        let (name, mail) = trailer.person();
+        trailer.is_approval() && !trailer.value.is_empty() && !is_own(name, mail)
+    };
+    Trailer::all(message)
+        .filter(forged)
+        .take(TOLD_MAX)
+        .map(|trailer| format!("{}: {}", trailer.key, Quoted(trailer.value)))
+        .collect()
+}

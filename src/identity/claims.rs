@@ -1,0 +1,526 @@
+//! What commits and tags say about who made them: marks of coding agents, and trailers by which somebody signs off,
+//! reviews or approves.
+//!
+//! All of it is text that the author of a commit chose. It is evidence with a named source, never authentication: an
+//! agent may leave every mark away. The marks are data, `rules/agents/`, compiled by the build script.
+
+use std::fmt;
+
+use bstr::{BStr, ByteSlice as _};
+use sha2::{Digest as _, Sha256};
+
+use crate::push::Oid;
+use crate::repo::{Commit, History, Signature, Tag};
+
+include!(concat!(env!("OUT_DIR"), "/agents.rs"));
+
+/// Longest message that is read for marks, in bytes. What stands behind is no place for a trailer.
+const MESSAGE_MAX_BYTES: usize = 64 << 10;
+
+/// A coding agent or another program that commits by itself, as commits show it. Texts are in lower case.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// Name of its file in `rules/agents/`.
+    pub id: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// A program with a fixed task (updates of dependencies), not a coding agent.
+    pub is_bot: bool,
+    /// Mail addresses, whole.
+    pub mails: &'static [&'static str],
+    /// Names, whole, or how they end behind a `*`.
+    pub names: &'static [&'static str],
+    /// Keys of trailers, and how their value begins; empty: any value.
+    pub trailers: &'static [(&'static str, &'static str)],
+    /// Parts of a line of the message.
+    pub lines: &'static [&'static str],
+    /// `SHA256:` fingerprints of ssh keys by which the vendor signs.
+    pub keys: &'static [&'static str],
+    /// Where the vendor tells of these.
+    pub references: &'static [&'static str],
+}
+
+/// Every agent that is known, by id.
+pub fn agents() -> &'static [Agent] {
+    AGENTS
+}
+
+/// What names an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// The author of a commit, or the tagger.
+    Author,
+    /// The committer.
+    Committer,
+    /// A trailer of the message.
+    Trailer,
+    /// Another line of the message.
+    Line,
+    /// The ssh key of the signature, which nobody has verified here.
+    SigningKey,
+}
+
+impl Source {
+    /// The word in messages and in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Source::Author => "author",
+            Source::Committer => "committer",
+            Source::Trailer => "trailer",
+            Source::Line => "message",
+            Source::SigningKey => "signing key",
+        }
+    }
+}
+
+/// One mark of one agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Who is named.
+    pub agent: &'static Agent,
+    /// By what.
+    pub source: Source,
+}
+
+/// An agent that new commits or tags of a push name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// Who is named.
+    pub agent: &'static Agent,
+    /// By what, each source once, in their order.
+    pub sources: Vec<Source>,
+    /// The commits and tags that do, parents before children.
+    pub objects: Vec<Oid>,
+    /// The ref update that brings the first of them, by its place in the push.
+    pub update: usize,
+}
+
+impl fmt::Display for Claimed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sources: Vec<&str> = self.sources.iter().map(|source| source.as_str()).collect();
+        write!(f, "{} ({})", self.agent.name, sources.join(", "))
+    }
+}
+
+/// The agents that the new commits and tags of a push name, the first named first.
+pub fn of_push(history: &History) -> Vec<Claimed> {
+    let commits = history.commits.iter().map(|new| {
+        let update = new.updates.first().copied().unwrap_or(0);
+        (new.commit.id, update, of_commit(&new.commit))
+    });
+    let tags = history.tags.iter().map(|new| {
+        let update = new.updates.first().copied().unwrap_or(0);
+        (new.tag.id, update, of_tag(&new.tag))
+    });
+    let mut all: Vec<Claimed> = Vec::new();
+    for (id, update, claims) in commits.chain(tags) {
+        for Claim { agent, source } in claims {
+            let found = all.iter().position(|one| one.agent.id == agent.id);
+            let index = found.unwrap_or_else(|| {
+                all.push(Claimed {
+                    agent,
+                    sources: Vec::new(),
+                    objects: Vec::new(),
+                    update,
+                });
+                all.len() - 1
+            });
+            let one = &mut all[index];
+            if !one.sources.contains(&source) {
+                one.sources.push(source);
+                one.sources.sort_unstable();
+            }
+            if one.objects.last() != Some(&id) {
+                one.objects.push(id);
+            }
+        }
+    }
+    all
+}
+
+/// The agents that a commit names, each once for each source.
+pub fn of_commit(commit: &Commit) -> Vec<Claim> {
+    let mut claims = Claims::default();
+    claims.name(&commit.author, Source::Author);
+    claims.name(&commit.committer, Source::Committer);
+    claims.message(&commit.message);
+    for (name, value) in &commit.headers {
+        if name == "gpgsig" || name == "gpgsig-sha256" {
+            claims.signature(value);
+        }
+    }
+    claims.0
+}
+
+/// The agents that an annotated tag names.
+pub fn of_tag(tag: &Tag) -> Vec<Claim> {
+    let mut claims = Claims::default();
+    if let Some(tagger) = &tag.tagger {
+        claims.name(tagger, Source::Author);
+    }
+    claims.message(&tag.message);
+    claims.0
+}
+
+#[derive(Default)]
+struct Claims(Vec<Claim>);
+
+impl Claims {
+    fn add(&mut self, agent: &'static Agent, source: Source) {
+        let claim = Claim { agent, source };
+        if !self.0.contains(&claim) {
+            self.0.push(claim);
+        }
+    }
+
+    fn name(&mut self, signature: &Signature, source: Source) {
+        for agent in named(&signature.name, &signature.email) {
+            self.add(agent, source);
+        }
+    }
+
+    fn message(&mut self, message: &[u8]) {
+        for line in lines(message) {
+            if let Some(trailer) = Trailer::of(line) {
+                let (name, mail) = trailer.person();
+                for agent in named(name, mail) {
+                    self.add(agent, Source::Trailer);
+                }
+                let value = trailer.value.to_lowercase();
+                let is_its = |(key, start): &(&str, &str)| {
+                    trailer.key == *key && value.starts_with(start.as_bytes())
+                };
+                for agent in AGENTS {
+                    if agent.trailers.iter().any(is_its) {
+                        self.add(agent, Source::Trailer);
+                    }
+                }
+            }
+            let telling = || AGENTS.iter().filter(|agent| !agent.lines.is_empty());
+            if line.len() >= 12 {
+                let line = line.to_lowercase();
+                for agent in telling() {
+                    if agent.lines.iter().any(|part| line.contains_str(part)) {
+                        self.add(agent, Source::Line);
+                    }
+                }
+            }
+        }
+    }
+
+    fn signature(&mut self, armored: &[u8]) {
+        let Some(key) = signing_key(armored) else {
+            return;
+        };
+        for agent in AGENTS {
+            if agent.keys.contains(&key.as_str()) {
+                self.add(agent, Source::SigningKey);
+            }
+        }
+    }
+}
+
+/// The agents that a name or a mail address is of.
+fn named(name: &[u8], mail: &[u8]) -> impl Iterator<Item = &'static Agent> {
+    let (name, mail) = (name.trim().to_lowercase(), mail.trim().to_lowercase());
+    let is_name = move |known: &&str| match known.strip_prefix('*') {
+        Some(end) => name.ends_with(end.as_bytes()),
+        None => name == known.as_bytes(),
+    };
+    AGENTS.iter().filter(move |agent| {
+        agent.mails.iter().any(|known| mail == known.as_bytes()) || agent.names.iter().any(&is_name)
+    })
+}
+
+fn lines(message: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let read = &message[..message.len().min(MESSAGE_MAX_BYTES)];
+    // A carriage return moves a terminal to the start of the line, so what follows it is read as a line.
+    read.split(|byte| matches!(byte, b'\n' | b'\r'))
+}
+
+/// A line `Key: value`, wherever it stands in a message: forges and people read it there too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trailer<'a> {
+    /// In lower case, with hyphens between its words.
+    pub key: String,
+    /// Without the blanks around it.
+    pub value: &'a BStr,
+}
+
+impl<'a> Trailer<'a> {
+    /// Reads a line. `None`: it is not one, or it is quoted (`>`) or indented like code.
+    pub fn of(line: &'a [u8]) -> Option<Self> {
+        const KEY_MAX_BYTES: usize = 64;
+        let start = line.iter().position(|byte| *byte != b' ')?;
+        if start >= 4 {
+            return None;
+        }
+        let line = &line[start..];
+        let colon = line.find_byte(b':').filter(|at| *at <= KEY_MAX_BYTES)?;
+        let words = line[..colon].to_str().ok()?.trim_end();
+        let key: String = words
+            .chars()
+            // What takes no room: soft hyphen, zero width, joiners.
+            .filter(|c| !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}'))
+            .map(|letter| match letter {
+                // Dashes that look like a hyphen, and what people write instead of one.
+                '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe63}' | '\u{ff0d}' | ' ' | '_' => '-',
+                letter => letter.to_ascii_lowercase(),
+            })
+            .collect();
+        let is_key = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        is_key.then(|| Trailer {
+            key,
+            value: line[colon + 1..].trim().as_bstr(),
+        })
+    }
+
+    /// The trailers of a message.
+    pub fn all(message: &'a [u8]) -> impl Iterator<Item = Trailer<'a>> {
+        lines(message).filter_map(Trailer::of)
+    }
+
+    /// The value as `Name <mail>`: name and address. Without brackets, all of it is the name.
+    pub fn person(&self) -> (&'a [u8], &'a [u8]) {
+        let value: &'a [u8] = self.value;
+        match value.find_byte(b'<') {
+            Some(open) => {
+                let rest = &value[open + 1..];
+                let close = rest.find_byte(b'>').unwrap_or(rest.len());
+                (value[..open].trim(), rest[..close].trim())
+            }
+            None => (value, b""),
+        }
+    }
+
+    /// Whether somebody takes responsibility by it: signs off, reviews, approves, tests.
+    pub fn is_approval(&self) -> bool {
+        let of = |done: &str| {
+            matches!(
+                done,
+                "signed-off" | "reviewed" | "approved" | "acked" | "tested" | "verified" | "lgtm"
+            )
+        };
+        match self.key.strip_suffix("-by") {
+            Some(done) => of(done),
+            None => matches!(self.key.as_str(), "reviewer" | "approver"),
+        }
+    }
+}
+
+/// The fingerprint of the ssh key in an armoured signature (PROTOCOL.sshsig of OpenSSH: magic, version, key).
+fn signing_key(armored: &[u8]) -> Option<String> {
+    let text = armored.to_str().ok()?;
+    let inside = text
+        .split_once("-----BEGIN SSH SIGNATURE-----")?
+        .1
+        .split_once("-----END SSH SIGNATURE-----")?
+        .0;
+    let letters: String = inside.split_ascii_whitespace().collect();
+    let blob = data_encoding::BASE64.decode(letters.as_bytes()).ok()?;
+    let rest = blob.strip_prefix(b"SSHSIG")?.get(4..)?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let key = rest.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    let digest = Sha256::digest(key);
+    Some(format!(
+        "SHA256:{}",
+        data_encoding::BASE64_NOPAD.encode(&digest)
+    ))
+}
+
+/// The text of `docs/claims.md`.
+pub fn docs() -> String {
+    let mut text = String::from(DOCS);
+    for agent in AGENTS {
+        let code = |texts: &[&str]| -> Vec<String> {
+            texts.iter().map(|text| format!("`{text}`")).collect()
+        };
+        let trailers = agent.trailers.iter().map(|(key, value)| match *value {
+            "" => format!("`{key}:`"),
+            value => format!("`{key}: {value}`"),
+        });
+        let marks = [code(agent.mails), code(agent.names), trailers.collect()];
+        let others = [code(agent.lines), code(agent.keys)];
+        let marks = [marks.concat(), others.concat()].concat().join(", ");
+        let bot = if agent.is_bot { " (bot)" } else { "" };
+        text.push_str(&format!(
+            "| `{}` | {}{bot} | {marks} |\n",
+            agent.id, agent.name
+        ));
+    }
+    text
+}
+
+const DOCS: &str = "\
+# Claims: what commits say of agents
+
+<!-- Made from src/identity/claims.rs and rules/agents/: RINGFENCE_WRITE_DOCS=1 cargo test --lib writes it anew. -->
+
+Coding agents leave marks in the commits that they make: an address of their own, a trailer, a line in the message, the
+key of their vendor. ringfence reads them from every new commit and annotated tag. They are **evidence, not proof**: an
+agent can leave every mark away, and anybody can write one. Who pushes is known from the transport alone.
+
+They serve three ends.
+
+- **The record.** Each decision in the ledger, and each report, lists under `claims` the agents that the push names: which,
+  by what (`author`, `committer`, `trailer`, `message`, `signing key`), in how many commits, and the first of these.
+- **A boundary for assisted work.** With `claims: { boundary: assisted }` at the top of the policy, or at one person, the
+  push of a person whose new commits name an agent is held to that boundary *as well as* the person's own: what either
+  refuses is refused. Commits that are on a trusted ref already do not count. Bots with a fixed task do not narrow.
+- **No word in the name of others.** An agent's commit with `Signed-off-by`, `Reviewed-by`, `Approved-by`, `Acked-by`,
+  `Tested-by` or `Verified-by` of anybody else is refused (`claim/approval`), and so is one with the address of another
+  identity of the policy (`claim/identity`). `Co-authored-by` is no approval. Both are of the check `claims`.
+
+Addresses count whole, in any case; a name counts alone only where the table has one. Trailers are read anywhere in the first
+64 KiB of a message, in any case, with blanks or other dashes for the hyphens; lines that are quoted with `>` or indented by
+four blanks are not.
+
+One file an agent in `rules/agents/`: `name`, `kind` (`agent` or `bot`), `references`, and at least one of `mails`, `names`
+(`*` at the start: how it ends), `trailers` (`key`, and how the `value` begins), `lines` (part of a line), `keys` (`SHA256:`
+fingerprint of the ssh key of a signature).
+
+| id | agent | marks |
+|---|---|---|
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str) -> Vec<(&'static str, Source)> {
+        let mut claims = Claims::default();
+        claims.message(text.as_bytes());
+        claims
+            .0
+            .iter()
+            .map(|one| (one.agent.id, one.source))
+            .collect()
+    }
+
+    #[test]
+    fn the_docs_say_what_the_data_says() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/claims.md");
+        if std::env::var_os("RINGFENCE_WRITE_DOCS").is_some() {
+            std::fs::write(path, docs()).unwrap();
+        }
+        assert_eq!(
+            std::fs::read_to_string(path).unwrap(),
+            docs(),
+            "RINGFENCE_WRITE_DOCS=1 cargo test --lib"
+        );
+    }
+
+    #[test]
+    fn marks_of_agents() {
+        for (text, expected) in [
+            (
+                "Co-Authored-By: Claude Opus 4.6 (1M context) <noreply@anthropic.com>",
+                Some(("claude-code", Source::Trailer)),
+            ),
+            (
+                "co-authored-by: x <NOREPLY@Anthropic.com>",
+                Some(("claude-code", Source::Trailer)),
+            ),
+            (
+                "Fix\n\n\u{1f916} Generated with [Claude Code](https://claude.ai/code)\n",
+                Some(("claude-code", Source::Line)),
+            ),
+            (
+                "Claude-Session: https://claude.ai/code/session_1",
+                Some(("claude-code", Source::Trailer)),
+            ),
+            (
+                "Co-authored-by: Copilot <223556219+Copilot@users.noreply.github.com>",
+                Some(("copilot", Source::Trailer)),
+            ),
+            ("Made-with: Cursor", Some(("cursor", Source::Trailer))),
+            (
+                "Co-authored-by: aider (gpt-5) <aider@aider.chat>",
+                Some(("aider", Source::Trailer)),
+            ),
+            (
+                "Assisted-by: Claude:opus [sparse]",
+                Some(("unnamed", Source::Trailer)),
+            ),
+            ("Ai-assisted: true", Some(("unnamed", Source::Trailer))),
+            ("Ai-assisted: false", None),
+            ("Made-with: care", None),
+            ("Mention noreply@anthropic.com in the docs", None),
+            ("Co-authored-by: alice <alice@people.example>", None),
+            ("> Made-with: Cursor", None),
+        ] {
+            let expected: Vec<_> = expected.into_iter().collect();
+            assert_eq!(message(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_and_addresses_are_whole() {
+        let of = |name: &str, mail: &str| {
+            named(name.as_bytes(), mail.as_bytes())
+                .map(|agent| agent.id)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of("alice (aider)", "alice@people.example"), ["aider"]);
+        assert_eq!(
+            of(
+                "copilot-swe-agent[bot]",
+                "198982749+Copilot@users.noreply.github.com"
+            ),
+            ["copilot"]
+        );
+        // The name alone is free to choose.
+        assert!(of("copilot-swe-agent[bot]", "alice@people.example").is_empty());
+        assert!(of("alice", "xnoreply@anthropic.com").is_empty());
+    }
+
+    #[test]
+    fn lines_that_are_trailers() {
+        for (line, key) in [
+            ("Signed-off-by: alice <a@b.example>", Some("signed-off-by")),
+            ("  reviewed by : alice", Some("reviewed-by")),
+            ("Reviewed\u{2011}by: alice", Some("reviewed-by")),
+            ("Re\u{200b}viewed-by: alice", Some("reviewed-by")),
+            ("    Signed-off-by: alice", None),
+            ("> Signed-off-by: alice", None),
+            ("no colon", None),
+            (": empty", None),
+        ] {
+            let found = Trailer::of(line.as_bytes()).map(|trailer| trailer.key);
+            assert_eq!(found.as_deref(), key, "{line}");
+        }
+        let trailer = Trailer::of(b"Signed-off-by: Alice A. <a@b.example> # yes").unwrap();
+        assert_eq!(trailer.person(), (&b"Alice A."[..], &b"a@b.example"[..]));
+        assert!(trailer.is_approval());
+        assert!(
+            !Trailer::of(b"Co-authored-by: a <a@b.example>")
+                .unwrap()
+                .is_approval()
+        );
+    }
+
+    #[test]
+    fn a_signing_key_has_the_fingerprint_that_ssh_shows() {
+        let key = b"\0\0\0\x0bssh-ed25519\0\0\0\x20................................";
+        let mut blob = b"SSHSIG\0\0\0\x01".to_vec();
+        blob.extend(u32::try_from(key.len()).unwrap().to_be_bytes());
+        blob.extend(key);
+        blob.extend(b"the rest");
+        let armored = format!(
+            "-----BEGIN SSH SIGNATURE-----\n{}\n-----END SSH SIGNATURE-----",
+            data_encoding::BASE64.encode(&blob)
+        );
+        let expected = format!(
+            "SHA256:{}",
+            data_encoding::BASE64_NOPAD.encode(&Sha256::digest(key))
+        );
+        assert_eq!(signing_key(armored.as_bytes()), Some(expected));
+        for torn in [
+            "",
+            "-----BEGIN SSH SIGNATURE-----",
+            "-----BEGIN SSH SIGNATURE-----\nAAAA\n-----END SSH SIGNATURE-----",
+        ] {
+            assert_eq!(signing_key(torn.as_bytes()), None);
+        }
+    }
+}
