@@ -32,6 +32,21 @@ impl FingerprintKey {
     }
 }
 
+impl FingerprintKey {
+    /// A seal over bytes that are kept outside of memory: only who has the key can make it. `what` says what they are.
+    pub fn seal(&self, what: &str, bytes: &[u8]) -> [u8; 32] {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        // No rule has this id: rule ids are `family/name`.
+        for part in [b"seal".as_slice(), what.as_bytes()] {
+            mac.update(part);
+            mac.update(&[0]);
+        }
+        mac.update(bytes);
+        mac.finalize().into_bytes().into()
+    }
+}
+
 impl fmt::Debug for FingerprintKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("FingerprintKey(..)")

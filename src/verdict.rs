@@ -114,6 +114,8 @@ pub struct Work {
     pub checks: (u64, u64),
     /// Bytes of content looked into.
     pub bytes: u64,
+    /// Lines added, where the boundary limits them.
+    pub added_lines: u64,
 }
 
 /// Why the gate could not finish.
@@ -134,6 +136,9 @@ pub enum Unjudged {
     /// The keys that may sign cannot be read. The text is fit to be shown.
     #[error("{0}")]
     Signers(String),
+    /// The record does not tell what the boundary asks of it. The text is fit to be shown.
+    #[error("the record does not tell: {0}")]
+    Record(String),
     /// The record could not be written.
     #[error("the ledger cannot be written: {0}")]
     Ledger(String),
@@ -195,6 +200,8 @@ pub struct Decision {
     pub policy_digest: String,
     /// What was done.
     pub work: Work,
+    /// This refusal suspends the identity: it is this many in a row.
+    pub suspends: Option<u64>,
 }
 
 /// What a report needs to know of a new commit to write its hints.
@@ -280,6 +287,24 @@ pub fn decide(
         suppressed: merge_values(suppressed),
         problem,
     }
+}
+
+/// Adds findings to a decision that stands, and weighs it anew. It can only become stricter.
+pub fn add(decision: &mut Decision, findings: Vec<Finding>, actor: Option<&identity::Actor>) {
+    let more = findings
+        .into_iter()
+        .filter_map(|finding| weigh(finding, actor));
+    decision.findings.extend(more);
+    decision
+        .findings
+        .sort_by_key(|judged| std::cmp::Reverse(judged.level));
+    let strictest = decision.findings.first().map(|judged| judged.level);
+    decision.verdict = match (decision.verdict, strictest) {
+        (Verdict::Unjudged, _) => Verdict::Unjudged,
+        (_, Some(Level::Deny)) => Verdict::Reject,
+        (_, Some(Level::Hold)) => Verdict::Hold,
+        (verdict, _) => verdict,
+    };
 }
 
 /// The level of one finding; `None` when it is switched off.

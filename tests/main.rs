@@ -9,6 +9,7 @@ mod cases;
 mod demo;
 mod faults;
 mod keys;
+mod load;
 mod packs;
 mod prepush;
 mod protocol;

@@ -36,6 +36,9 @@ case_files! {
     policy
     signatures
     clean_signatures
+    time
+    owners
+    limits
 }
 
 /// The first thing that this project was built for: the object is only in the quarantine, and is seen.

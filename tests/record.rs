@@ -3,6 +3,10 @@
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use ringfence::ledger::{Entry, Ledger};
 
 use crate::samples::github_pat;
 use crate::world::{World, both};
@@ -95,6 +99,49 @@ fn pushes_at_the_same_time_are_all_recorded() {
     }
     assert_eq!(verify(&world).0, Some(0), "{}", verify(&world).1);
 }
+
+/// A clock that was ahead, or went back: what expires cannot be known, so agents wait, and people are told.
+#[test]
+fn a_clock_behind_the_record_stops_agents_until_somebody_looks() {
+    let world = World::new();
+    let builder = world.clone_for("builder");
+    let alice = world.clone_for("alice");
+    let ahead = Timestamp::now() + SignedDuration::from_hours(24);
+    let path = world.server().join("ringfence/ledger.jsonl");
+    let patience = Duration::from_secs(5);
+    let entry = Entry::clock("a wrong clock".into(), ahead);
+    Ledger::open(&path)
+        .unwrap()
+        .append(&entry, patience)
+        .unwrap();
+    for n in 0..2 {
+        let pushed = builder.push(&[format!("main:{MINE}/{n}")]);
+        pushed.expect_reject(&["time/clock"]);
+        assert!(
+            pushed.said.contains("\"retry\":\"later\""),
+            "{}",
+            pushed.said
+        );
+        let pushed = alice.push(&[format!("main:refs/heads/topic-{n}")]);
+        assert!(pushed.accepted, "{}", pushed.everything);
+        assert_eq!(pushed.rules("warning"), ["time/clock"]);
+    }
+    let run = |arguments: &[&str]| {
+        let mut command = world.ringfence_command(&world.server());
+        both(&command.args(arguments).output().unwrap())
+    };
+    let doctor = run(&["doctor", "--repo", "."]);
+    assert!(
+        doctor.contains("the clock is behind the ledger"),
+        "{doctor}"
+    );
+    let said = run(&["ledger", "clock"]);
+    assert!(said.starts_with("ok: "), "{said}");
+    builder
+        .push(&[format!("main:{MINE}/right")])
+        .expect_accept();
+}
+
 #[test]
 fn a_refused_secret_is_nowhere_on_the_server() {
     let world = World::new();

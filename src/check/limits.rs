@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 
 use bstr::BString;
+use jiff::Timestamp;
 
 use crate::check::{Check, Facts, Rule};
 use crate::finding::{Finding, Level, Part, Place};
 use crate::policy::{self, Limit};
 use crate::push::Oid;
 use crate::repo::{Entry, Kind as ObjectKind, Mode, Origin, RepoError};
+use crate::standing::Tally;
 
 /// See the module.
 pub(super) struct Limits;
@@ -49,6 +51,38 @@ static RULES: &[Rule] = &[
         "limit/file-bytes",
         "a file is too large",
         "`limits: file_bytes` of the boundary, for each file that a new commit adds or modifies.",
+    ),
+    rule(
+        "limit/bytes",
+        "the push brings too many bytes",
+        "`limits: bytes` of the boundary. Counted: the files that new commits add or modify, each content once.",
+    ),
+    rule(
+        "limit/pushes-per-hour",
+        "the identity pushed too often within an hour",
+        "`limits: pushes_per_hour` of the boundary. Counted from the ledger: pushes of the identity that passed, to any \
+         repository of the ledger, in the 60 minutes before. Push again later.",
+    ),
+    rule(
+        "limit/attempts-per-hour",
+        "the identity tried too often within an hour",
+        "`limits: attempts_per_hour` of the boundary. As `pushes_per_hour`, with the pushes that were refused, held or could not \
+         be judged; those refused for the time at which they came do not count.",
+    ),
+    rule(
+        "limit/pushes-per-day",
+        "the identity pushed too often today",
+        "`limits: pushes_per_day` of the boundary: pushes that passed on this day of UTC.",
+    ),
+    rule(
+        "limit/commits-per-day",
+        "the identity brings too many commits today",
+        "`limits: commits_per_day` of the boundary: new commits of the pushes that passed on this day of UTC, and of this one.",
+    ),
+    rule(
+        "limit/added-lines-per-day",
+        "the identity adds too many lines today",
+        "`limits: added_lines_per_day` of the boundary: lines that the pushes that passed on this day of UTC added, and this one.",
     ),
     rule(
         "limit/unscanned",
@@ -109,6 +143,13 @@ impl Check for Limits {
         if let Some(limit) = &limits.file_bytes {
             judge_file_bytes(facts, limit, findings)?;
         }
+        if let Some(limit) = &limits.bytes {
+            let count = new_bytes(facts)?;
+            if count > limit.max {
+                let title = "the push brings too many bytes";
+                findings.push(over(limit, "limit/bytes", title, count));
+            }
+        }
         Ok(())
     }
 }
@@ -157,6 +198,92 @@ pub(crate) fn too_many_lines(limits: &policy::Limits, count: u64) -> Option<Find
         "the push adds too many lines",
         count,
     ))
+}
+
+/// What one push adds to the sums of its identity.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Brings {
+    pub(crate) commits: u64,
+    pub(crate) added_lines: u64,
+}
+
+/// The limits that the ledger counts: what this push makes too much.
+pub(crate) fn over_time(
+    limits: &policy::Limits,
+    tally: &Tally,
+    brings: Brings,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let sums = tally.sums(now);
+    let mut findings = Vec::new();
+    let mut judge = |limit: Option<&Limit>, id: &'static str, count: u64, more: u64| {
+        let Some(limit) = limit.filter(|limit| count.saturating_add(more) > limit.max) else {
+            return;
+        };
+        let title = RULES
+            .iter()
+            .find(|rule| rule.id == id)
+            .map(|rule| rule.title);
+        let mut found = Finding::new(id, title.unwrap_or_default(), Place::new(Part::Ref));
+        let next = match id {
+            "limit/pushes-per-hour" => tally.next_pass(limit.max, now),
+            "limit/attempts-per-hour" => tally.next_attempt(limit.max, now),
+            _ => None,
+        };
+        let next = next.map_or_else(String::new, |at| format!("; the next from {at:.0} on"));
+        found.detail = Some(match more {
+            0 | 1 => format!("{count} so far, at most {} may pass{next}", limit.max),
+            _ => format!(
+                "{count} so far and {more} more, at most {} may pass",
+                limit.max
+            ),
+        });
+        found.decided_by = Some(limit.at.clone());
+        findings.push(found);
+    };
+    judge(
+        limits.pushes_per_hour.as_ref(),
+        "limit/pushes-per-hour",
+        sums.passed_in_hour,
+        1,
+    );
+    judge(
+        limits.attempts_per_hour.as_ref(),
+        "limit/attempts-per-hour",
+        sums.judged_in_hour,
+        1,
+    );
+    judge(
+        limits.pushes_per_day.as_ref(),
+        "limit/pushes-per-day",
+        sums.pushes,
+        1,
+    );
+    judge(
+        limits.commits_per_day.as_ref(),
+        "limit/commits-per-day",
+        sums.commits,
+        brings.commits,
+    );
+    judge(
+        limits.added_lines_per_day.as_ref(),
+        "limit/added-lines-per-day",
+        sums.added_lines,
+        brings.added_lines,
+    );
+    findings
+}
+
+/// Bytes of all files that the pusher adds or modifies, each content once.
+fn new_bytes(facts: &Facts<'_>) -> Result<u64, RepoError> {
+    let mut seen = HashSet::new();
+    let mut sum = 0_u64;
+    for own in own_changes(facts) {
+        if own.new.is_some_and(|entry| seen.insert(entry.id)) {
+            sum = sum.saturating_add(size_of_new(facts, own.new)?);
+        }
+    }
+    Ok(sum)
 }
 
 fn over(limit: &Limit, rule: &'static str, title: &'static str, count: u64) -> Finding {

@@ -14,11 +14,11 @@ mod unicode;
 
 use std::ops::Range;
 
-pub(crate) use limits::too_many_lines;
+pub(crate) use limits::{Brings, over_time, too_many_lines};
 pub(crate) use secrets::masked;
 
 use crate::budget::Budget;
-use crate::finding::{Confidence, Evidence, Finding, Level, Part, RuleId};
+use crate::finding::{Confidence, Evidence, Finding, Level, Part, PolicyAt, RuleId};
 use crate::identity::Actor;
 use crate::identity::claims::Claimed;
 use crate::identity::signature::Signers;
@@ -85,6 +85,18 @@ pub struct Facts<'a> {
     pub nonce_slop: std::time::Duration,
     /// When the push arrived.
     pub now: jiff::Timestamp,
+    /// What the record says of each ref; empty: the boundary asks for none of it.
+    pub pasts: &'a [OfRef],
+}
+
+/// What the record says of one ref, as far as the boundary asks for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OfRef {
+    /// Asked for where the operation holds for own refs alone: the line that says so, and the identity that created the ref,
+    /// when it is known.
+    pub owner: Option<(PolicyAt, Option<String>)>,
+    /// The ref is made again, without this that it held when it was deleted.
+    pub remade: Option<String>,
 }
 
 impl Facts<'_> {
@@ -153,6 +165,20 @@ pub static IDENTITY_RULES: &[Rule] = &[
         "The identity lists `repositories:` and this one matches none of them.",
     ),
     identity_rule(
+        "identity/suspended",
+        "the identity is suspended",
+        "A person stopped it with `ringfence suspend`. Refused in every mode, \
+         before anything else is looked at, until a person lifts it with `ringfence resume`.",
+    ),
+    identity_rule(
+        "time/clock",
+        "the clock of the server is behind its own record",
+        "The ledger has an entry that is later than now, so the clock went back, or was ahead before. What expires, \
+         freezes or counts by the hour cannot be known: agents and services are refused until the clock has caught up, \
+         people are told. An admin sets the clock right; when it was ahead before, `ringfence ledger clock` says that \
+         now is right.",
+    ),
+    identity_rule(
         "policy/invalid",
         "the repository's own policy cannot be used",
         "`.ringfence.yaml` at the trusted ref is unreadable or invalid. Agents are refused until a person \
@@ -161,9 +187,9 @@ pub static IDENTITY_RULES: &[Rule] = &[
 ];
 
 const fn identity_rule(id: &'static str, title: &'static str, doc: &'static str) -> Rule {
-    // A person must still be able to push the repair of a broken repository policy.
+    // A person must still be able to push the repair of a broken repository policy, and under a wrong clock.
     let default_human = match id.as_bytes()[0] {
-        b'p' => Level::Warn,
+        b'p' | b't' => Level::Warn,
         _ => Level::Deny,
     };
     Rule {
@@ -207,6 +233,19 @@ pub fn find_rule(id: &str) -> (&'static str, Option<&'static Rule>) {
         }
     }
     ("unknown", None)
+}
+
+/// Whether a push that this rule refuses may pass unchanged at another time, or once somebody has acted: it says nothing
+/// against the pusher.
+pub fn is_of_time(rule: &str) -> bool {
+    let (family, name) = rule.split_once('/').unwrap_or((rule, ""));
+    match family {
+        "identity" => !matches!(name, "author-mismatch" | "committer-mismatch"),
+        "time" | "policy" => true,
+        "limit" => name.ends_with("-per-hour") || name.ends_with("-per-day"),
+        "ref" => matches!(name, "frozen" | "old-mismatch" | "owner-unknown"),
+        _ => false,
+    }
 }
 
 /// One rule family.

@@ -419,7 +419,7 @@ fn missing_permission(
 ) -> Option<(PathOp, PolicyAt)> {
     ops.iter()
         .find_map(|op| match boundary.may_path(path, *op) {
-            Answer::Allowed(_) => None,
+            Answer::Allowed(_) | Answer::IfOwn(_) => None,
             Answer::Refused(at) => Some((*op, at)),
         })
 }

@@ -2,7 +2,7 @@
 
 mod lookalike;
 
-use crate::check::{Check, Facts, Rule};
+use crate::check::{Check, Facts, OfRef, Rule};
 use crate::finding::{Finding, Level, Part, Place, PolicyAt, RefOp};
 use crate::identity::Actor;
 use crate::policy::{Answer, Boundary, Kind};
@@ -41,7 +41,24 @@ static RULES: &[Rule] = &[
         "ref/force",
         "the identity may not rewrite the history of this ref",
         "The new value does not descend from the stored one (for a tag: any move). Merge instead of \
-         rewriting, or add `force` to the entry.",
+         rewriting, or add `force` to the entry. Making a ref again that was deleted is a rewrite too, when the new \
+         value does not contain what the ref held: whether one identity deleted it and the other made it, and however many \
+         pushes lie between. A ref that a person deleted is free for others.",
+        Level::Deny,
+    ),
+    rule(
+        "ref/not-own",
+        "the identity did not create this ref",
+        "The entry that allows the operation has `own`, and by the ledger another identity created the ref. Push to a ref \
+         of your own.",
+        Level::Deny,
+    ),
+    rule(
+        "ref/owner-unknown",
+        "nobody knows who created this ref",
+        "The entry that allows the operation has `own`, and the ledger does not say who created the ref: it is older than the \
+         ledger, it was moved past the gate, or two identities made it at the same time. A person says whose it is: \
+         `ringfence ledger assign REF ID`. `ringfence doctor` lists such refs.",
         Level::Deny,
     ),
     rule(
@@ -75,6 +92,13 @@ static RULES: &[Rule] = &[
         Level::Warn,
     ),
     rule(
+        "ref/frozen",
+        "the ref does not move at this time",
+        "`freeze:` of the policy, of the boundary or of the repository names the ref, and its time is now. Push \
+         again when it is over. `checks: { ref/frozen: warn }` in a boundary lets those pass who may.",
+        Level::Deny,
+    ),
+    rule(
         "ref/old-mismatch",
         "the push claims an old value that the ref does not have",
         "Another push came in between, or the client lied to shrink what is looked at. Fetch and push again.",
@@ -92,12 +116,35 @@ impl Check for Refs {
     }
 
     fn facts(&self, facts: &Facts<'_>, findings: &mut Vec<Finding>) -> Result<(), RepoError> {
-        for (update, op) in facts.updates.iter().zip(&facts.history.moves) {
+        let moves = facts.updates.iter().zip(&facts.history.moves);
+        for (index, (update, op)) in moves.enumerate() {
             // AGit proposes from the zero id always; the ref itself never exists.
             if update.command.claimed_old != update.stored && update.proposed_for.is_none() {
                 findings.push(finding("ref/old-mismatch", OLD_MISMATCH, update));
             }
-            judge_name(facts, update, *op, findings);
+            let past = facts.pasts.get(index);
+            let remade = past.and_then(|past| past.remade.as_ref());
+            let before = findings.len();
+            judge_name(
+                facts,
+                update,
+                remade.map_or(*op, |_| RefOp::Force),
+                findings,
+            );
+            if let Some(tip) = remade {
+                for found in &mut findings[before..] {
+                    let note = || {
+                        format!(
+                            "it was deleted when it held {tip}, which the new value does not contain"
+                        )
+                    };
+                    found.detail.get_or_insert_with(note);
+                }
+            }
+            if findings.len() == before {
+                findings.extend(past.and_then(|past| foreign(facts, update, past)));
+            }
+            findings.extend(frozen(facts, update));
             if *op == RefOp::Create
                 && let Some(twin) = twin(facts, update)?
             {
@@ -106,6 +153,46 @@ impl Check for Refs {
         }
         Ok(())
     }
+}
+
+/// The finding against an operation on a ref that must be the identity's own and is not.
+fn foreign(facts: &Facts<'_>, update: &RefUpdate, past: &OfRef) -> Option<Finding> {
+    let (at, owner) = past.owner.as_ref()?;
+    let actor = facts.actor;
+    let mut found = match owner {
+        Some(owner) if actor.name.as_ref() == Some(owner) => return None,
+        Some(owner) => {
+            let title = format!("{} did not create this ref", actor.label());
+            let mut found = finding("ref/not-own", title, update);
+            found.detail = Some(format!("by the ledger \"{owner}\" created it"));
+            found
+        }
+        None => {
+            let title = "nobody knows who created this ref";
+            let mut found = finding("ref/owner-unknown", title, update);
+            found.detail = Some(format!("{} may change only refs of its own", actor.label()));
+            found
+        }
+    };
+    found.decided_by = Some(at.clone());
+    Some(found)
+}
+
+/// The freeze that holds the ref, or the one that it leads to.
+fn frozen(facts: &Facts<'_>, update: &RefUpdate) -> Option<Finding> {
+    let freeze = [&update.command.name, &update.target]
+        .into_iter()
+        .find_map(|name| {
+            let boundary = &facts.actor.boundary;
+            boundary.frozen(name.as_bytes(), facts.now)
+        })?;
+    let mut found = finding("ref/frozen", "the ref does not move at this time", update);
+    found.detail = Some(match &freeze.reason {
+        Some(reason) => format!("frozen {}: {}", freeze.term(), Quoted(reason.as_bytes())),
+        None => format!("frozen {}", freeze.term()),
+    });
+    found.decided_by = Some(freeze.at.clone());
+    Some(found)
 }
 
 const OLD_MISMATCH: &str = "the push claims an old value that the ref does not have";
@@ -193,7 +280,7 @@ fn refusal(actor: &Actor, name: &RefName, op: RefOp) -> Option<Refusal> {
     let boundary = &actor.boundary;
     let is_agent = actor.kind != Kind::Human;
     let at = match boundary.may_ref(name.as_bytes(), op) {
-        Answer::Allowed(_) => return None,
+        Answer::Allowed(_) | Answer::IfOwn(_) => return None,
         Answer::Refused(at) => at,
     };
     let (verb, specific) = match op {
@@ -204,7 +291,7 @@ fn refusal(actor: &Actor, name: &RefName, op: RefOp) -> Option<Refusal> {
     };
     let named = [RefOp::Create, RefOp::Update, RefOp::Force, RefOp::Delete]
         .iter()
-        .any(|op| matches!(boundary.may_ref(name.as_bytes(), *op), Answer::Allowed(_)));
+        .any(|op| boundary.may_ref(name.as_bytes(), *op).is_allowed());
     let rule = match specific {
         Some(rule) if named => rule,
         _ if !named && is_agent && !is_branch_or_tag(name.as_bytes()) => "ref/namespace",
@@ -229,10 +316,8 @@ fn is_foreign_namespace(boundary: &Boundary, name: &[u8], op: RefOp) -> bool {
     }
     // A name of the same namespace and one of a namespace that nobody uses: when both are allowed,
     // the entry that allows them does not name the namespace.
-    matches!(
-        boundary.may_ref(b"refs/ringfence-no-such-namespace/x", op),
-        Answer::Allowed(_)
-    )
+    let other = boundary.may_ref(b"refs/ringfence-no-such-namespace/x", op);
+    other.is_allowed()
 }
 
 /// Why a branch or tag name can be mistaken, in words of ours. Only the name below `refs/heads/` or

@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::budget::Budget;
 use crate::cli::Exit;
 use crate::cli::server::{self, Judgement, Refusal};
 use crate::gate;
 use crate::host;
-use crate::ledger::{existing_key_beside, passing_key};
-use crate::push::{Command, Errand, HostKind, Oid, Push, Pusher, RefName};
+use crate::ledger::{Ask, existing_key_beside, passing_key, past_beside, standing_beside};
+use crate::push::{Command, Errand, HostKind, Oid, Push, Pusher, RefName, RefUpdate};
 use crate::repo::{Layout, Repo};
 use crate::report;
+use crate::standing::Past;
 use crate::verdict::{Decision, Verdict};
 
 /// Judge what a push would bring, without pushing.
@@ -89,6 +91,21 @@ impl Args {
             Some(key) => key,
             None => passing_key().map_err(|error| Refusal::unjudged(error.to_string()))?,
         };
+        // What others recorded is known to the server alone.
+        let (asked, is_here) = (AtomicBool::new(false), AtomicBool::new(false));
+        let standing = standing_beside(&server::ledger_path(&policy, repo.layout()));
+        let standing = standing.unwrap_or_default().unwrap_or_default();
+        let record = server::ledger_path(&policy, repo.layout());
+        let past = |updates: &[RefUpdate]| {
+            let ask = Ask {
+                repository: &push.repository,
+                updates,
+            };
+            let found = past_beside(&record, ask);
+            asked.store(true, Ordering::Relaxed);
+            is_here.store(found.is_some(), Ordering::Relaxed);
+            found.unwrap_or(Past::Elsewhere)
+        };
         let judgement = Judgement {
             policy: &policy,
             repo: &repo,
@@ -97,9 +114,16 @@ impl Args {
             budget: &budget,
             as_identity: identity.as_deref(),
             advisory: true,
+            standing: &standing,
+            past: &past,
         };
         let trusted = gate::trusted_tips(&repo, &policy, remote)?;
-        let decision = judgement.judge_with(gate::as_claimed(&push), trusted);
+        let updates = gate::as_claimed(&push);
+        let mut outcome = judgement.judge_with(updates.clone(), trusted);
+        if outcome.asks_the_record() {
+            outcome.settle(&standing, past(&updates), jiff::Timestamp::now());
+        }
+        let decision = outcome.decision;
         let mut told = match self.format.as_str() {
             "json" => report::json(&decision, None),
             _ => report::text(&decision, None),
@@ -111,6 +135,12 @@ impl Args {
         if self.format != "json" {
             told.push_str(&suppressed(&decision));
             told.push_str(server::keys_elsewhere(&policy));
+            if asked.into_inner() && !is_here.into_inner() {
+                told.push_str(
+                    "note: owners of refs and limits over time are known to the server alone: its ledger is not here\n",
+                );
+            }
+
             if policy.suppresses_values() && !knows_values && !decision.findings.is_empty() {
                 told.push_str(
                     "note: suppressions by fingerprint are known to the server alone: its key is not here\n",

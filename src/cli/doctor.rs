@@ -4,6 +4,7 @@
 //! `core.hooksPath` leads elsewhere. None of that shows until somebody looks.
 
 mod packs;
+mod record;
 mod signers;
 #[cfg(test)]
 mod tests;
@@ -97,8 +98,19 @@ pub(super) fn examine(git_dir: &Path, policy: Option<&Path>, lines: &mut Lines<'
         if let Some(hook) = &installed {
             check_post_receive(hook, lines);
         }
-        check_record(git_dir, policy.as_ref(), lines);
+        record::check(git_dir, policy.as_ref(), lines);
         check_settings(&settings, lines);
+    }
+}
+
+/// The policy that the installed hook judges by, when it is ours and says it.
+pub(super) fn installed_policy(git_dir: &Path) -> Option<PathBuf> {
+    let mut unheard = io::sink();
+    let mut lines = Lines::new(&mut unheard);
+    let settings = Settings::of(git_dir).ok()?;
+    match installed(git_dir, &settings, &mut lines)?.found {
+        Found::Shim { policy, .. } => Some(policy),
+        _ => None,
     }
 }
 
@@ -472,58 +484,6 @@ fn check_pinned(kind: Kind, policy: &Policy, lines: &mut Lines<'_>) {
             "pin the host that runs the hook: another one's variables are not looked at",
         );
     }
-}
-
-/// What cannot be recorded is refused.
-fn check_record(git_dir: &Path, policy: Option<&Policy>, lines: &mut Lines<'_>) {
-    let ledger = match policy.and_then(|policy| policy.ledger.clone()) {
-        Some(ledger) => git_dir.join(ledger),
-        None => git_dir.join("ringfence/ledger.jsonl"),
-    };
-    let folder = ledger.parent().unwrap_or(git_dir);
-    // The first push makes what is missing.
-    let existing = folder
-        .ancestors()
-        .find(|folder| folder.symlink_metadata().is_ok())
-        .unwrap_or(folder);
-    let written =
-        probe(existing).and_then(
-            |()| match fs::OpenOptions::new().append(true).open(&ledger) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                opened => opened.map(drop),
-            },
-        );
-    match written {
-        Ok(()) => lines.ok(format_args!("{} can be written", shown(&ledger))),
-        Err(error) => lines.error(
-            format_args!(
-                "{} cannot be written, so every push is refused: {error}",
-                shown(&ledger)
-            ),
-            format_args!("give {} to the account that runs git", shown(existing)),
-        ),
-    }
-    if let Ok(metadata) = fs::metadata(folder)
-        && metadata.permissions().mode() & 0o077 != 0
-    {
-        lines.warning(
-            format_args!(
-                "{} is open to other accounts, and holds the record",
-                shown(folder)
-            ),
-            format_args!("chmod 700 {}", shown(folder)),
-        );
-    }
-}
-
-/// Writes into a folder, and leaves nothing behind. The rights of a folder do not tell (ACLs, read-only file systems).
-fn probe(folder: &Path) -> io::Result<()> {
-    let file = folder.join(format!(".ringfence-doctor-{}", std::process::id()));
-    fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&file)?;
-    fs::remove_file(&file)
 }
 
 /// The name of a hook in git's configuration (git 2.54) that runs ringfence for pre-receive.

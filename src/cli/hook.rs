@@ -17,11 +17,14 @@ use crate::cli::Exit;
 use crate::cli::server::{self, Judgement, Refusal};
 use crate::gate;
 use crate::host::{self, InputError, prepush};
-use crate::ledger::{Entry, Ledger, Moved, passing_key};
+use crate::ledger::{
+    Ask, Entry, Ledger, Moved, Stopped, Written, existing_key_beside, passing_key,
+};
 use crate::policy::Policy;
-use crate::push::{HostKind, Pusher};
+use crate::push::{HostKind, Push, Pusher, RefUpdate};
 use crate::repo::{Layout, Repo, RepoError};
 use crate::report;
+use crate::standing::{Past, Standing};
 use crate::verdict::{Decision, Verdict};
 
 /// How long a push waits for others that are writing to the ledger, at most.
@@ -95,6 +98,7 @@ fn pre_receive(policy: Option<&Path>) -> Result<Exit, Refusal> {
     let policy = server::load_policy(policy, Some(&layout.common_dir)).map_err(for_pusher)?;
     let record = server::ledger_path(&policy, &layout);
     let (ledger, key) = server::open_ledger(&record)?;
+    let ledger = ledger.with_index(&key, policy.asks_the_record);
     use_packs(&policy, &record).map_err(|refusal| packs_refused(refusal, &ledger))?;
     let budget = Budget::new(policy.bounds.clone());
     let mut stdin = std::io::stdin().lock();
@@ -108,6 +112,9 @@ fn pre_receive(policy: Option<&Path>) -> Result<Exit, Refusal> {
     )
     .map_err(|error| input_refused(&error, &ledger))?;
     let repo = Repo::open(layout).map_err(unreadable)?;
+    let standing = ledger
+        .standing()
+        .map_err(|error| server::unusable_ledger(&error))?;
     let judgement = Judgement {
         policy: &policy,
         repo: &repo,
@@ -116,12 +123,21 @@ fn pre_receive(policy: Option<&Path>) -> Result<Exit, Refusal> {
         budget: &budget,
         as_identity: None,
         advisory: false,
+        standing: &standing,
+        past: &|updates| ledger.past(LEDGER_PATIENCE, ask(&push, updates)),
     };
-    let mut decision = judgement.judge();
-    let id = match ledger.append(
-        &Entry::decision(&decision, Timestamp::now()),
-        LEDGER_PATIENCE,
-    ) {
+    let (updates, mut outcome) = judgement.judge();
+    let asked = outcome.asks_the_record().then(|| ask(&push, &updates));
+    let recorded = ledger.append_with(LEDGER_PATIENCE, asked, |standing, past| {
+        let now = Timestamp::now();
+        outcome.settle(standing, past, now);
+        Written {
+            entry: Entry::decision(&outcome.decision, now),
+            suspends: suspended_by_itself(&outcome.decision),
+        }
+    });
+    let mut decision = outcome.decision;
+    let id = match recorded {
         Ok(id) => Some(id),
         Err(error) => {
             server::not_recorded(&mut decision, &error.to_string());
@@ -130,6 +146,24 @@ fn pre_receive(policy: Option<&Path>) -> Result<Exit, Refusal> {
     };
     say(&report::to_pusher(&decision, id.as_ref()));
     Ok(exit(&decision))
+}
+
+/// Who refuses to stop is stopped.
+fn suspended_by_itself(decision: &Decision) -> Option<Stopped> {
+    let refusals = decision.suspends?;
+    Some(Stopped {
+        identity: decision.actor.identity.clone()?,
+        by: "ringfence".to_owned(),
+        reason: Some(format!("{refusals} refusals in a row")),
+    })
+}
+
+/// What a push asks the index of the ledger about.
+fn ask<'a>(push: &'a Push, updates: &'a [RefUpdate]) -> Ask<'a> {
+    Ask {
+        repository: &push.repository,
+        updates,
+    }
 }
 
 /// The exit code of a judged push. Every value but 0 refuses it.
@@ -212,8 +246,10 @@ fn pre_push(
         budget: &budget,
         as_identity: Some(&identity),
         advisory: true,
+        standing: &Standing::default(),
+        past: &|_| Past::Elsewhere,
     };
-    let decision = judgement.judge_with(updates, trusted);
+    let decision = judgement.judge_with(updates, trusted).decision;
     say(&report::to_pusher(&decision, None));
     say(server::keys_elsewhere(&policy));
     Ok(exit(&decision))
@@ -242,17 +278,23 @@ fn post_receive(policy: Option<&Path>) -> Result<Exit, Refusal> {
     )
     .map_err(|error| not_recorded(&error))?;
     let ledger = Ledger::open(&path).map_err(|error| not_recorded(&error))?;
+    let ledger = match existing_key_beside(&path) {
+        Some(key) => ledger.with_index(&key, policy.asks_the_record),
+        None => ledger,
+    };
     // Masked like the names of a decision, so that the two can be compared and neither keeps a secret.
     let landed: Vec<Moved> = gate::masked(gate::as_claimed(&push))
         .iter()
         .map(|update| Moved::of(&update.command.name, update.stored, update.command.new))
         .collect();
     let decision = ledger
-        .covering(&landed)
+        .covering(&landed, &push.pusher)
         .map_err(|error| not_recorded(&error))?;
-    let entry = Entry::landed(landed, decision.as_ref(), Timestamp::now());
     ledger
-        .append(&entry, LEDGER_PATIENCE)
+        .append_with(LEDGER_PATIENCE, None, |_, _| {
+            let now = Timestamp::now();
+            Entry::landed(landed, decision.as_ref(), &push.repository, now).into()
+        })
         .map_err(|error| not_recorded(&error))?;
     Ok(Exit::Accept)
 }

@@ -1,5 +1,6 @@
 //! `ringfence ledger`: proves that the record is whole, and answers questions about it.
 
+mod orders;
 #[cfg(test)]
 mod tests;
 mod uses;
@@ -9,7 +10,7 @@ use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use super::Exit;
-use crate::ledger::{self, Broken, Decided, Event, Found, Id, Moved, Record};
+use crate::ledger::{self, Broken, Decided, Event, Found, Id, Moved, Record, Stopped};
 use crate::policy::{Known, Policy};
 use crate::redact::Quoted;
 use crate::repo::Layout;
@@ -31,6 +32,12 @@ enum Task {
     Export(ExportArgs),
     /// Tell which suppressions of the policy were used, and which were not
     Suppressions(uses::Args),
+    /// Say that the clock is right now, after it was ahead: agents are refused while the record has later entries
+    Clock(orders::ClockArgs),
+    /// Say whose a ref is, where the record does not know it
+    Assign(orders::AssignArgs),
+    /// Make the index anew: owners of refs, and what counts over time
+    Index(orders::IndexArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -117,15 +124,18 @@ fn parse_time(text: &str) -> Result<jiff::Timestamp, String> {
 
 /// Runs `ringfence ledger`.
 pub(super) fn run(args: &LedgerArgs, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
-    let (file, place) = match &args.task {
-        Task::Verify(args) => (&args.file, &args.place),
-        Task::Show(args) => (&args.file, &args.place),
-        Task::Export(args) => (&args.file, &args.place),
-        Task::Suppressions(args) => (&args.file, &args.place),
-    };
-    let path = match file {
+    let named = |file: &Option<PathBuf>, place: &Place| match file {
         Some(file) => Ok(file.clone()),
         None => place.ledger(),
+    };
+    let path = match &args.task {
+        Task::Verify(args) => named(&args.file, &args.place),
+        Task::Show(args) => named(&args.file, &args.place),
+        Task::Export(args) => named(&args.file, &args.place),
+        Task::Suppressions(args) => named(&args.file, &args.place),
+        Task::Clock(args) => args.ledger(),
+        Task::Assign(args) => args.ledger(),
+        Task::Index(args) => args.ledger(),
     };
     let path = match path {
         Ok(path) => path,
@@ -139,6 +149,9 @@ pub(super) fn run(args: &LedgerArgs, out: &mut dyn Write, err: &mut dyn Write) -
         Task::Show(args) => show(&path, args, out, err),
         Task::Export(args) => export(&path, &args.filter, out),
         Task::Suppressions(args) => uses::run(&path, args, out, err),
+        Task::Clock(args) => args.run(&path, out),
+        Task::Assign(args) => args.run(&path, out, err),
+        Task::Index(args) => args.run(&path, out),
     };
     match done {
         Ok(exit) => exit,
@@ -222,6 +235,10 @@ fn verify(
         let hash = data_encoding::HEXLOWER.encode(&head.hash);
         writeln!(out, "head: {hash}")?;
     }
+    let first = ledger::records(path)?.next().transpose()?;
+    if let Some(Event::Continued(before)) = first.map(|(_, record)| record.entry.event) {
+        writeln!(out, "continues: {}", plain(&before.head))?;
+    }
     Ok(Exit::Accept)
 }
 
@@ -278,7 +295,12 @@ impl Filter {
             Event::Decision(decided) => Some(decided),
             _ => None,
         };
-        let actor = |wanted: &String| decided.is_some_and(|d| d.actor.as_ref() == Some(wanted));
+        let about = match &record.entry.event {
+            Event::Decision(decided) => decided.actor.as_ref(),
+            Event::Suspended(stopped) | Event::Resumed(stopped) => Some(&stopped.identity),
+            _ => None,
+        };
+        let actor = |wanted: &String| about == Some(wanted);
         let verdict = |wanted: &String| decided.is_some_and(|d| d.verdict == *wanted);
         // A time that cannot be read is never left out: this is evidence.
         let time = record.entry.time.parse::<jiff::Timestamp>().ok();
@@ -363,7 +385,36 @@ fn brief(record: &Record) -> String {
             format!("{start}  landed    {}  {by}", refs(&landed.updates))
         }
         Event::RefusedInput(refused) => format!("{start}  refused   {}", shown(&refused.why)),
+        Event::Suspended(stopped) => format!("{start}  suspended {}", whom(stopped)),
+        Event::Resumed(stopped) => format!("{start}  resumed   {}", whom(stopped)),
+        Event::Assigned(assigned) => format!(
+            "{start}  assigned  {} to {} by {}",
+            shown(&assigned.name),
+            plain(&assigned.identity),
+            plain(&assigned.by)
+        ),
+        Event::Continued(before) => {
+            format!(
+                "{start}  continues {} ({} entries)",
+                plain(&before.head),
+                before.entries
+            )
+        }
+        Event::Clock(set) => format!("{start}  clock     is right, says {}", plain(&set.by)),
     }
+}
+
+/// Whom somebody stopped or let go on, and why.
+fn whom(stopped: &Stopped) -> String {
+    let reason = match &stopped.reason {
+        Some(reason) => format!(": {}", plain(reason)),
+        None => String::new(),
+    };
+    format!(
+        "{} by {}{reason}",
+        plain(&stopped.identity),
+        plain(&stopped.by)
+    )
 }
 
 fn verdict(decided: &Decided) -> String {

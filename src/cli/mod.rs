@@ -10,6 +10,7 @@ mod policy;
 mod rules;
 mod scan;
 mod server;
+mod suspend;
 
 use std::ffi::OsString;
 use std::fs::DirBuilder;
@@ -68,6 +69,10 @@ enum Command {
     Uninstall(install::UninstallArgs),
     /// Find what lets pushes pass unseen, and what refuses every push
     Doctor(doctor::DoctorArgs),
+    /// Stop an identity: every push of it is refused from the next one on
+    Suspend(suspend::SuspendArgs),
+    /// Let an identity push again that was suspended
+    Resume(suspend::SuspendArgs),
     /// Prove the record, and ask it
     Ledger(ledger::LedgerArgs),
     /// Check, show, explain and test the policy
@@ -126,6 +131,8 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         Command::Install(args) => install::install(&args, &mut out, &mut err),
         Command::Uninstall(args) => install::uninstall(&args, &mut out, &mut err),
         Command::Doctor(args) => doctor::run(&args, &mut out, &mut err),
+        Command::Suspend(args) => suspend::run(suspend::Way::Suspend, &args, &mut out, &mut err),
+        Command::Resume(args) => suspend::run(suspend::Way::Resume, &args, &mut out, &mut err),
         Command::Ledger(args) => ledger::run(&args, &mut out, &mut err),
         Command::Policy(args) => policy::run(&args, &mut out, &mut err),
     }

@@ -12,8 +12,11 @@ use super::Exit;
 use crate::check;
 use crate::finding::{PathOp, RefOp};
 use crate::identity::{Actor, actor_at_any_time};
+use crate::ledger;
 use crate::policy::{self, Expect, Kind, Policy, Reason};
+use crate::repo::Layout;
 use crate::scan::{self, PackError};
+use crate::standing::Standing;
 
 /// Arguments of `ringfence policy`.
 #[derive(Debug, clap::Args)]
@@ -120,7 +123,7 @@ impl File {
         let vars = |name: &str| std::env::var_os(name);
         let git_dir = std::env::var_os("GIT_DIR").map(PathBuf::from).or_else(|| {
             let here = std::env::current_dir().ok()?;
-            let layout = crate::repo::Layout::discover(&here).ok()?;
+            let layout = Layout::discover(&here).ok()?;
             Some(layout.common_dir)
         });
         Policy::find(explicit, &vars, git_dir.as_deref())
@@ -204,13 +207,28 @@ fn show(args: &Show, out: &mut dyn Write) -> Result<Exit, Stop> {
     let policy = args.place.load()?;
     let actor = actor(&policy, &args.who.identity, args.who.repository.as_deref())?;
     let repository = args.who.repository.as_deref();
+    let standing = standing(&policy);
+    let since = standing.suspended_since(&args.who.identity);
     let text = match &*args.format {
-        "json" => show::json(&policy, &actor, repository),
-        "markdown" => show::markdown(&policy, &actor, repository),
-        _ => show::text(&policy, &actor, repository),
+        "json" => show::json(&policy, &actor, repository, since),
+        "markdown" => show::markdown(&policy, &actor, repository, since),
+        _ => show::text(&policy, &actor, repository, since),
     };
     let _ = out.write_all(text.as_bytes());
     Ok(Exit::Accept)
+}
+
+/// What the ledger of the policy, or else of the repository here, says: as far as it is here and can be read.
+fn standing(policy: &Policy) -> Standing {
+    let here = || {
+        let layout = Layout::discover(&std::env::current_dir().ok()?).ok()?;
+        Some(ledger::default_path(&layout.common_dir))
+    };
+    let path = policy.ledger.clone().or_else(here);
+    let found = path.map(|path| ledger::standing_beside(&path));
+    found
+        .and_then(|found| found.ok().flatten())
+        .unwrap_or_default()
 }
 
 fn explain(args: &Explain, out: &mut dyn Write) -> Result<Exit, Stop> {
@@ -242,6 +260,8 @@ fn explain(args: &Explain, out: &mut dyn Write) -> Result<Exit, Stop> {
             _ => None,
         };
         reasons.push(actor.boundary.explain_ref(name.as_bytes(), op));
+        let now = jiff::Timestamp::now();
+        reasons.extend(actor.boundary.explain_freeze(name.as_bytes(), now));
     }
     if let Some(path) = &args.path {
         let op = args.op.as_deref().map_or(Ok(PathOp::Modify), path_op)?;

@@ -9,13 +9,14 @@ use jiff::Timestamp;
 use crate::budget::Budget;
 use crate::check;
 use crate::cli::Exit;
-use crate::gate::{self, Request};
+use crate::gate::{self, Outcome, Request};
 use crate::identity::signature::Signers;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, LedgerError};
 use crate::policy::Policy;
 use crate::push::{Oid, Push, RefName, RefUpdate};
 use crate::redact::FingerprintKey;
 use crate::repo::{Layout, Repo, RepoError};
+use crate::standing::{Past, Standing};
 use crate::verdict::{Decision, Unjudged};
 
 /// Why a command cannot go on. The words are fit to be shown to pushers, but for [`Refusal::NoPolicy`].
@@ -119,16 +120,23 @@ pub(super) struct Judgement<'a> {
     pub(super) as_identity: Option<&'a str>,
     /// Nobody is bound by the answer.
     pub(super) advisory: bool,
+    /// What the end of the record says.
+    pub(super) standing: &'a Standing,
+    /// Asks the record for more.
+    pub(super) past: &'a (dyn Fn(&[RefUpdate]) -> Past + Sync),
 }
 
 impl Judgement<'_> {
-    /// Judges with the refs of the repository as they are stored.
-    pub(super) fn judge(&self) -> Decision {
+    /// Judges with the refs of the repository as they are stored, and gives these too.
+    pub(super) fn judge(&self) -> (Vec<RefUpdate>, Outcome) {
         let found = gate::resolve(self.repo, self.push)
             .and_then(|updates| Ok((updates, gate::trusted_tips(self.repo, self.policy, None)?)));
         match found {
-            Ok((updates, trusted)) => self.judge_with(updates, trusted),
-            Err(error) => gate::unjudged(self.push, self.policy, error.into(), self.advisory),
+            Ok((updates, trusted)) => (updates.clone(), self.judge_with(updates, trusted)),
+            Err(error) => {
+                let decision = gate::unjudged(self.push, self.policy, error.into(), self.advisory);
+                (Vec::new(), Outcome::of(decision))
+            }
         }
     }
 
@@ -137,7 +145,7 @@ impl Judgement<'_> {
         &self,
         updates: Vec<RefUpdate>,
         trusted: Vec<(RefName, Oid)>,
-    ) -> Decision {
+    ) -> Outcome {
         gate::judge(Request {
             push: self.push,
             updates,
@@ -147,6 +155,8 @@ impl Judgement<'_> {
             budget: self.budget,
             key: self.key,
             now: Timestamp::now(),
+            standing: self.standing,
+            past: self.past,
             as_identity: self.as_identity,
             advisory: self.advisory,
         })
@@ -172,11 +182,14 @@ pub(super) fn not_recorded(decision: &mut Decision, why: &str) {
 
 /// Opens the ledger and reads the key beside it.
 pub(super) fn open_ledger(path: &Path) -> Result<(Ledger, FingerprintKey), Refusal> {
-    let not_usable =
-        |why: String| Refusal::unjudged(format!("the ledger cannot be written: {why}"));
-    let ledger = Ledger::open(path).map_err(|error| not_usable(error.to_string()))?;
-    let key = crate::ledger::key_beside(path).map_err(|error| not_usable(error.to_string()))?;
+    let ledger = Ledger::open(path).map_err(|error| unusable_ledger(&error))?;
+    let key = crate::ledger::key_beside(path).map_err(|error| unusable_ledger(&error))?;
     Ok((ledger, key))
+}
+
+/// A ledger that cannot be read or written: nothing can be decided.
+pub(super) fn unusable_ledger(error: &LedgerError) -> Refusal {
+    Refusal::unjudged(format!("the ledger cannot be written: {error}"))
 }
 
 /// Says why a command could not go on, and gives its exit code.

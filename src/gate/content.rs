@@ -58,7 +58,7 @@ pub(super) fn judge(
             .filter(|check| check.reads_content())
             .collect(),
         suppressed: entries_for(request, actor),
-        count_lines: actor.boundary.limits().added_lines.is_some(),
+        count_lines: actor.boundary.limits().count_lines(),
     };
     work.commits.0 = history.commits.len() as u64;
     work.texts.0 += jobs.len() as u64;
@@ -87,6 +87,7 @@ pub(super) fn judge(
         work.bytes += judged.bytes;
         work.texts.1 += 1;
     }
+    work.added_lines = lines;
     findings.extend(check::too_many_lines(actor.boundary.limits(), lines));
     Ok(())
 }

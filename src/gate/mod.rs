@@ -7,6 +7,9 @@ mod before;
 mod content;
 mod mask;
 mod origin;
+mod past;
+mod settle;
+mod stops;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +18,7 @@ use jiff::Timestamp;
 
 pub use mask::updates as masked;
 pub use origin::{as_claimed, resolve, trusted_tips};
+pub use settle::Outcome;
 
 use crate::budget::Budget;
 use crate::check::{self, CHECKS, Facts};
@@ -26,6 +30,7 @@ use crate::policy::{InForce, Kind, Known, Mode, Policy};
 use crate::push::{Errand, Oid, Push, RefName, RefUpdate};
 use crate::redact::FingerprintKey;
 use crate::repo::{History, Repo, RepoError};
+use crate::standing::{Past, Standing};
 use crate::verdict::{self, CommitBrief, Decision, Judged, Unjudged, Verdict, Weighed, Work};
 
 /// Everything that a judgement depends on.
@@ -46,6 +51,10 @@ pub struct Request<'a> {
     pub key: &'a FingerprintKey,
     /// When the push arrived.
     pub now: Timestamp,
+    /// What the end of the record says by then.
+    pub standing: &'a Standing,
+    /// Asks the record for more, about these refs; called at most once, and only when the boundary asks for it.
+    pub past: &'a (dyn Fn(&[RefUpdate]) -> Past + Sync),
     /// Judge as this identity instead of the one that the pusher matches.
     pub as_identity: Option<&'a str>,
     /// The answer binds nobody (pre-push, `check`).
@@ -53,7 +62,7 @@ pub struct Request<'a> {
 }
 
 /// Judges a push.
-pub fn judge(request: Request<'_>) -> Decision {
+pub fn judge(request: Request<'_>) -> Outcome {
     let identified = match request.as_identity {
         Some(name) => {
             identity::actor_named(request.policy, name, &request.push.repository, request.now)
@@ -70,15 +79,27 @@ pub fn judge(request: Request<'_>) -> Decision {
         Ok(actor) => Some(actor),
         Err(stranger) => {
             state.findings.push(not_identified(&stranger));
+            state
+                .findings
+                .extend(stops::of_stranger(&request, &stranger));
             state.name = stranger.name;
             None
         }
     };
     // A stranger has no boundary to be judged by: refused without reading what it brings.
     if let Some(actor) = &mut actor {
-        state.problem = state.judge(&request, actor).err();
+        let (found, ends) = stops::of(actor, request.standing, request.now);
+        state.findings.extend(found);
+        if !ends {
+            state.problem = state.judge(&request, actor).err();
+        }
     }
-    state.decide(request, actor)
+    let (asked, decision) = state.decide(request, actor.as_ref());
+    Outcome {
+        decision,
+        actor,
+        asked,
+    }
 }
 
 /// What a judgement gathers on its way.
@@ -94,6 +115,8 @@ struct State {
     claims: Vec<Claimed>,
     /// The boundary of `claims:` that narrows this push.
     assisted: Option<String>,
+    /// What the record was asked.
+    asked: past::Asked,
 }
 
 impl State {
@@ -118,6 +141,9 @@ impl State {
                 return Ok(());
             }
         }
+        if self.is_spent(request, actor)? {
+            return Ok(());
+        }
         let history = History::of(request.repo, updates, &request.trusted, request.budget)?;
         self.work.refs.1 = history.moves.len() as u64;
         self.commits = briefs(&history, updates);
@@ -127,6 +153,7 @@ impl State {
             true => Some(signers(request)?),
             false => None,
         };
+        let pasts = past::of_refs(request, actor, &history, &mut self.asked)?;
         let facts = Facts {
             push: request.push,
             updates,
@@ -142,6 +169,7 @@ impl State {
             nonce_slop: (request.policy.signers.as_ref())
                 .map_or_else(Default::default, |files| files.nonce_slop),
             now: request.now,
+            pasts: &pasts,
         };
         for check in CHECKS {
             request.budget.check_time().map_err(Unjudged::Exhausted)?;
@@ -175,8 +203,36 @@ impl State {
         }
     }
 
-    fn decide(mut self, mut request: Request<'_>, actor: Option<identity::Actor>) -> Decision {
-        if let Some(actor) = &actor {
+    /// Whether the identity has used up what it may push within an hour or a day: then nothing is looked at.
+    fn is_spent(
+        &mut self,
+        request: &Request<'_>,
+        actor: &identity::Actor,
+    ) -> Result<bool, Unjudged> {
+        let limits = actor.boundary.limits();
+        if !limits.count_over_time() {
+            return Ok(false);
+        }
+        let Some(known) = self.asked.ask(request)? else {
+            return Ok(false);
+        };
+        let tally = settle::tally_of(known, actor);
+        let spent = check::over_time(limits, &tally, check::Brings::default(), request.now);
+        let refuses =
+            |found: &Finding| verdict::level_of(&found.rule, None, Some(actor)).0 >= Level::Deny;
+        // What is only told is told once the push is recorded.
+        let refusing: Vec<Finding> = spent.into_iter().filter(refuses).collect();
+        let ends = !refusing.is_empty() && actor.mode == Mode::Enforce;
+        self.findings.extend(refusing);
+        Ok(ends)
+    }
+
+    fn decide(
+        mut self,
+        mut request: Request<'_>,
+        actor: Option<&identity::Actor>,
+    ) -> (past::Asked, Decision) {
+        if let Some(actor) = actor {
             // Before names are masked: a pattern is matched on the bytes that were pushed.
             suppress(&request, actor, &mut self.findings);
         }
@@ -186,7 +242,7 @@ impl State {
             mut findings,
             mut suppressed,
             problem,
-        } = verdict::decide(self.findings, actor.as_ref(), &self.work, self.problem);
+        } = verdict::decide(self.findings, actor, &self.work, self.problem);
         let positions: HashMap<Oid, usize> = (self.commits.iter().enumerate())
             .map(|(position, brief)| (brief.id, position))
             .collect();
@@ -210,24 +266,23 @@ impl State {
         let rewrite_base = rewrite_base(&findings, &self.commits);
         let bookkeeping =
             request.push.errand == Errand::Bookkeeping && !request.policy.host.judge_bookkeeping;
-        let mode = actor
-            .as_ref()
-            .map_or(request.policy.mode, |actor| actor.mode);
-        Decision {
+        let suspended = findings
+            .iter()
+            .any(|judged| judged.finding.rule == stops::SUSPENDED);
+        let mode = actor.map_or(request.policy.mode, |actor| actor.mode);
+        let decision = Decision {
             verdict,
-            enforced: mode == Mode::Enforce && !bookkeeping,
+            // A person's word binds in every mode.
+            enforced: (mode == Mode::Enforce || suspended) && !bookkeeping,
             advisory: request.advisory,
             unjudged: problem,
             findings,
             suppressed,
             actor: verdict::Actor {
-                identity: actor
-                    .as_ref()
-                    .and_then(|actor| actor.name.clone())
-                    .or(self.name),
-                kind: actor.as_ref().map_or(Kind::Agent, |actor| actor.kind),
-                owner: actor.as_ref().and_then(|actor| actor.owner.clone()),
-                boundary: actor.as_ref().map(|actor| actor.boundary.name().to_owned()),
+                identity: actor.and_then(|actor| actor.name.clone()).or(self.name),
+                kind: actor.map_or(Kind::Agent, |actor| actor.kind),
+                owner: actor.and_then(|actor| actor.owner.clone()),
+                boundary: actor.map(|actor| actor.boundary.name().to_owned()),
                 assisted: self.assisted,
             },
             pusher: request.push.pusher.clone(),
@@ -239,13 +294,14 @@ impl State {
             claims: self.claims,
             rewrite_base,
             allowed_refs: actor
-                .as_ref()
                 .map(|actor| actor.boundary.own_refs())
                 .unwrap_or_default(),
-            allowed_authors: actor.map(|actor| actor.authors).unwrap_or_default(),
+            allowed_authors: actor.map(|actor| actor.authors.clone()).unwrap_or_default(),
             policy_digest: request.policy.digest.clone(),
             work: self.work,
-        }
+            suspends: None,
+        };
+        (self.asked, decision)
     }
 }
 
@@ -368,6 +424,7 @@ pub fn unjudged(push: &Push, policy: &Policy, problem: Unjudged, advisory: bool)
         allowed_authors: Vec::new(),
         policy_digest: policy.digest.clone(),
         work: Work::default(),
+        suspends: None,
     }
 }
 

@@ -289,7 +289,7 @@ fn actor(
         authors: identity.authors.clone(),
         signers: identity.signers.clone(),
         mode: identity.mode.unwrap_or(policy.mode),
-        boundary: Boundary::new(layer),
+        boundary: Boundary::new(layer, policy.freezes().clone()),
         assisted: (identity.kind == Kind::Human)
             .then(|| identity.assisted.as_ref().or(policy.assisted()))
             .flatten()

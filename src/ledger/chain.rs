@@ -10,7 +10,8 @@ use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::entry::{Entry, Id};
+use super::entry::Entry;
+use super::id::Id;
 
 /// `prev` of the first entry.
 pub(super) const GENESIS: [u8; 32] = [0; 32];
@@ -62,13 +63,13 @@ pub struct Record {
     pub entry: Entry,
 }
 
-/// Makes the line, without its LF.
+/// Makes the line, without its LF; its hash, and its id.
 pub(super) fn seal(
     entry: &Entry,
     seq: u64,
     torn: Option<u64>,
     prev: &[u8; 32],
-) -> Result<(Vec<u8>, Id), serde_json::Error> {
+) -> Result<(Vec<u8>, [u8; 32], Id), serde_json::Error> {
     let body = Body {
         v: 1,
         seq,
@@ -85,7 +86,7 @@ pub(super) fn seal(
     line.extend_from_slice(b"\",\"id\":\"");
     line.extend_from_slice(id.as_str().as_bytes());
     line.extend_from_slice(b"\"}");
-    Ok((line, id))
+    Ok((line, hash, id))
 }
 
 /// The link of a line (without its LF), when its own hash and id are right.
@@ -166,15 +167,76 @@ pub enum Broken {
     Io(#[from] std::io::Error),
 }
 
+/// Goes along a chain, line by line.
+#[derive(Debug)]
+pub(super) struct Walk {
+    /// Number of the last entry.
+    pub(super) seq: u64,
+    /// Its hash.
+    pub(super) hash: [u8; 32],
+    /// Lines that are no entries: where they start, and their bytes. They are only right when the next entry reports them
+    /// as torn.
+    loose: Option<(u64, u64)>,
+}
+
+impl Walk {
+    /// Starts after the entry with this number and hash.
+    pub(super) fn after(seq: u64, hash: [u8; 32]) -> Self {
+        let loose = None;
+        Walk { seq, hash, loose }
+    }
+
+    /// Takes one line, without its LF; `number` is for messages. `None`: it is no entry, which must still prove right.
+    pub(super) fn step(&mut self, line: &[u8], number: u64) -> Result<Option<Link>, Broken> {
+        let broken = |line: u64, why: String| Broken::Line { line, why };
+        let link = unseal(line);
+        let follows = |link: &Link| link.seq == self.seq + 1 && link.prev == self.hash;
+        match (link, self.loose) {
+            (Some(link), loose) if follows(&link) => {
+                let bytes = loose.map(|(_, bytes)| bytes);
+                if link.torn != bytes {
+                    let at = loose.map_or(number, |(at, _)| at);
+                    return Err(broken(at, not_an_entry(link.torn, bytes)));
+                }
+                *self = Walk::after(link.seq, link.hash);
+                Ok(Some(link))
+            }
+            (Some(_), Some((at, bytes))) => Err(broken(at, not_an_entry(None, Some(bytes)))),
+            (Some(link), None) => {
+                let (found, due) = (link.seq, self.seq + 1);
+                let why = if found == due {
+                    format!("entry {found} does not follow from the one before")
+                } else {
+                    format!("entry {found} where entry {due} must stand")
+                };
+                Err(broken(number, why))
+            }
+            (None, loose) => {
+                let (at, before) = loose.map_or((number, 0), |(at, bytes)| (at, bytes + 1));
+                self.loose = Some((at, before + line.len() as u64));
+                Ok(None)
+            }
+        }
+    }
+
+    /// At the end: no line may be left that nothing reports.
+    pub(super) fn end(&self) -> Result<(), Broken> {
+        match self.loose {
+            Some((line, _)) => Err(Broken::Line {
+                line,
+                why: not_an_entry(None, Some(0)),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Checks every line of a ledger. `anchor` is a hash noted elsewhere: without one, entries that were cut
 /// off at the end cannot be missed.
 pub fn verify(mut from: impl BufRead, anchor: Option<[u8; 32]>) -> Result<Verified, Broken> {
     let mut verified = Verified::default();
-    let mut prev = GENESIS;
+    let mut walk = Walk::after(0, GENESIS);
     let mut line = Vec::new();
-    // Lines that are no entries are only right when the next entry reports their bytes as torn.
-    let mut loose: Option<(u64, u64)> = None;
-    let broken = |line: u64, why: String| Broken::Line { line, why };
     for number in 1.. {
         line.clear();
         let limit = u64::try_from(LINE_MAX_BYTES + 1).unwrap_or(u64::MAX);
@@ -183,51 +245,27 @@ pub fn verify(mut from: impl BufRead, anchor: Option<[u8; 32]>) -> Result<Verifi
         }
         if line.pop_if(|last| *last == b'\n').is_none() {
             if line.len() >= LINE_MAX_BYTES {
-                return Err(broken(number, "the line is too long".into()));
+                let why = "the line is too long".into();
+                return Err(Broken::Line { line: number, why });
             }
-            let (_, before) = loose.take().map_or((0, 0), |(at, bytes)| (at, bytes + 1));
+            let (_, before) = walk
+                .loose
+                .take()
+                .map_or((0, 0), |(at, bytes)| (at, bytes + 1));
             verified.unfinished = before + line.len() as u64;
             break;
         }
-        let link = unseal(&line);
-        let follows = link
-            .as_ref()
-            .filter(|link| link.seq == verified.entries + 1 && link.prev == prev);
-        match (follows, loose) {
-            (Some(link), loose_lines) => {
-                let loose_bytes = loose_lines.map(|(_, bytes)| bytes);
-                if link.torn != loose_bytes {
-                    let at = loose_lines.map_or(number, |(at, _)| at);
-                    return Err(broken(at, not_an_entry(link.torn, loose_bytes)));
-                }
-                if let Some(bytes) = loose_bytes {
-                    verified.torn.push((link.seq, bytes));
-                }
-                loose = None;
-                prev = link.hash;
-                verified.entries += 1;
-                verified.anchor_met |= anchor == Some(link.hash);
-                verified.head = Some(link.clone());
-            }
-            (None, Some((at, bytes))) if link.is_some() => {
-                return Err(broken(at, not_an_entry(None, Some(bytes))));
-            }
-            (None, None) if link.is_some() => {
-                let (found, due) = (link.map_or(0, |link| link.seq), verified.entries + 1);
-                let why = if found == due {
-                    format!("entry {found} does not follow from the one before")
-                } else {
-                    format!("entry {found} where entry {due} must stand")
-                };
-                return Err(broken(number, why));
-            }
-            (None, None) => loose = Some((number, line.len() as u64)),
-            (None, Some((at, bytes))) => loose = Some((at, bytes + 1 + line.len() as u64)),
+        let Some(link) = walk.step(&line, number)? else {
+            continue;
+        };
+        if let Some(bytes) = link.torn {
+            verified.torn.push((link.seq, bytes));
         }
+        verified.entries += 1;
+        verified.anchor_met |= anchor == Some(link.hash);
+        verified.head = Some(link);
     }
-    if let Some((at, _)) = loose {
-        return Err(broken(at, not_an_entry(None, Some(0))));
-    }
+    walk.end()?;
     match anchor {
         Some(anchor) if !verified.anchor_met => Err(Broken::Anchor(HEXLOWER.encode(&anchor))),
         _ => Ok(verified),

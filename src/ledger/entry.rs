@@ -1,9 +1,11 @@
-//! What one line of the ledger holds, and the id by which people name it.
+//! What one line of the ledger holds.
 
-use std::fmt;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::id::Id;
+use super::orders::{Assigned, ClockSet, Continued, Stopped};
 use super::words::{
     confidence_word, errand_word, host_word, kind_word, level_word, part_word, verdict_word,
 };
@@ -22,64 +24,6 @@ const SUPPRESSED_MAX: usize = 200;
 /// Most places of one finding, and most commits of one place.
 const PLACES_MAX: usize = 100;
 
-/// Names a ledger entry in messages: `7Q4M-2KX9`. Made of the first 40 bits of the entry's hash, so
-/// that everybody who has the line can check it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Id(String);
-
-impl Id {
-    /// The id of the entry with this hash.
-    pub fn of_hash(hash: &[u8; 32]) -> Self {
-        // Crockford's alphabet: no I, L, O, U, which are misread over the telephone.
-        const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-        let bits = hash[..5]
-            .iter()
-            .fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
-        let mut text = String::with_capacity(9);
-        for place in (0..8).rev() {
-            let digit = (bits >> (5 * place)) & 31;
-            text.push(char::from(
-                DIGITS[usize::try_from(digit).expect("five bits fit")],
-            ));
-            if place == 4 {
-                text.push('-');
-            }
-        }
-        Id(text)
-    }
-
-    /// Reads an id as a person types it: any case, with or without the hyphen, O for 0, I and L for 1.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut digits = String::with_capacity(9);
-        for letter in text.chars().filter(|letter| *letter != '-') {
-            let letter = match letter.to_ascii_uppercase() {
-                'O' => '0',
-                'I' | 'L' => '1',
-                other => other,
-            };
-            if !letter.is_ascii_alphanumeric() || letter == 'U' || digits.len() == 9 {
-                return None;
-            }
-            digits.push(letter);
-            if digits.len() == 4 {
-                digits.push('-');
-            }
-        }
-        (digits.len() == 9).then_some(Id(digits))
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// One entry, without the fields that chain it to the others (`seq`, `torn`, `prev`, `hash`, `id`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -90,6 +34,13 @@ pub struct Entry {
     pub event: Event,
     /// Version of the program that wrote the entry.
     pub engine: String,
+    /// Identities that are suspended once this entry stands, and since when. Filled in by the append.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub suspended: BTreeMap<String, String>,
+    /// The latest moment of the entries before, when it is later than `time`: the clock went back. Filled in by the
+    /// append.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<String>,
 }
 
 /// What an entry records.
@@ -102,6 +53,16 @@ pub enum Event {
     RefusedInput(Refused),
     /// Refs moved (post-receive).
     Landed(Landed),
+    /// An identity is stopped.
+    Suspended(Stopped),
+    /// An identity may push again.
+    Resumed(Stopped),
+    /// A person says that the clock is right though the record has later entries.
+    Clock(ClockSet),
+    /// A person says whose a ref is.
+    Assigned(Assigned),
+    /// The first entry of a new file: the file before was rotated away.
+    Continued(Continued),
 }
 
 /// A judged push.
@@ -193,6 +154,9 @@ pub struct Moved {
     /// The ref that really moves, when `ref` is a symbolic one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// Its exact bytes in hex, when `target` does not show them as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_hex: Option<String>,
     /// Its value before; `null`: it was not there.
     pub old: Option<String>,
     /// Its value after; `null`: it goes away.
@@ -249,6 +213,9 @@ pub struct Counts {
     pub hold: u64,
     /// Findings of the level `warn`.
     pub warn: u64,
+    /// Lines added, where the boundary limits them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub added_lines: u64,
     /// Findings that the policy suppresses, in none of the other counts.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub suppressed: u64,
@@ -356,8 +323,11 @@ pub struct Refused {
 pub struct Landed {
     /// The ref updates that were carried out.
     pub updates: Vec<Moved>,
-    /// The entry that let them pass; `null`: no recent decision covers them.
+    /// The entry that let them pass; `null`: no recent decision of this pusher covers them.
     pub decision: Option<String>,
+    /// Names of the repository, most specific first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repository: Vec<String>,
 }
 
 impl Entry {
@@ -397,7 +367,8 @@ impl Entry {
                     let mut moved =
                         Moved::of(&update.command.name, update.stored, update.command.new);
                     if update.target != update.command.name {
-                        moved.target = Some(Quoted(update.target.as_bytes()).to_string());
+                        let (shown, hex) = shown_and_hex(update.target.as_bytes());
+                        (moved.target, moved.target_hex) = (Some(shown), hex);
                     }
                     moved
                 })
@@ -407,6 +378,7 @@ impl Entry {
                 commits: decision.commits.len() as u64,
                 changes: decision.work.changes.1,
                 bytes: decision.work.bytes,
+                added_lines: decision.work.added_lines,
                 findings: decision.findings.len() as u64,
                 deny: count(Level::Deny),
                 hold: count(Level::Hold),
@@ -431,22 +403,38 @@ impl Entry {
     }
 
     /// The entry for refs that moved. [`super::Ledger::covering`] finds the decision.
-    pub fn landed(updates: Vec<Moved>, decision: Option<&Id>, now: jiff::Timestamp) -> Self {
-        let decision = decision.map(|id| id.as_str().to_owned());
-        Entry::now(Event::Landed(Landed { updates, decision }), now)
+    pub fn landed(
+        updates: Vec<Moved>,
+        decision: Option<&Id>,
+        repository: &[String],
+        now: jiff::Timestamp,
+    ) -> Self {
+        let landed = Landed {
+            updates,
+            decision: decision.map(|id| id.as_str().to_owned()),
+            repository: repository.to_vec(),
+        };
+        Entry::now(Event::Landed(landed), now)
     }
 
-    fn now(event: Event, now: jiff::Timestamp) -> Self {
+    pub(super) fn now(event: Event, now: jiff::Timestamp) -> Self {
         Entry {
-            time: format!("{now:.3}"),
+            time: time_of(now),
             event,
             engine: env!("CARGO_PKG_VERSION").into(),
+            suspended: BTreeMap::new(),
+            ahead: None,
         }
     }
 }
 
+/// A moment as entries write it.
+pub(super) fn time_of(moment: jiff::Timestamp) -> String {
+    format!("{moment:.3}")
+}
+
 impl Account {
-    fn of(pusher: &Pusher) -> Self {
+    pub(super) fn of(pusher: &Pusher) -> Self {
         Account {
             account: pusher.account.clone(),
             account_id: pusher.account_id.clone(),
@@ -483,6 +471,7 @@ impl Moved {
             name: shown,
             ref_hex: hex,
             target: None,
+            target_hex: None,
             old: old.map(|id| id.to_string()),
             new: new.map(|id| id.to_string()),
         }

@@ -4,9 +4,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::*;
 use crate::report::samples;
 
+mod index;
+mod standing;
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn now() -> jiff::Timestamp {
+fn now() -> Timestamp {
     "2026-11-22T20:12:05.0071Z".parse().unwrap()
 }
 
@@ -251,7 +254,7 @@ fn an_entry_with_a_forged_torn_field_is_found() {
     let (_folder, path) = ledger_of(1);
     let first = fs::read(&path).unwrap();
     let link = chain::unseal(first.trim_ascii_end()).unwrap();
-    let (line, _) = chain::seal(&sample(), 2, Some(7), &link.hash).unwrap();
+    let (line, ..) = chain::seal(&sample(), 2, Some(7), &link.hash).unwrap();
     let text = [first, line, b"\n".to_vec()].concat();
     assert!(matches!(
         verify(Cursor::new(text), None),
@@ -308,15 +311,25 @@ fn a_landed_push_finds_its_decision() {
     let update = &samples::clean().updates[0];
     let landed = Moved::of(&update.command.name, update.stored, update.command.new);
     assert_eq!(
-        ledger.covering(std::slice::from_ref(&landed)).unwrap(),
+        ledger
+            .covering(std::slice::from_ref(&landed), &samples::clean().pusher)
+            .unwrap(),
         Some(accepted.clone())
     );
+    let another = Pusher::default();
+    let moves = std::slice::from_ref(&landed);
+    assert_eq!(ledger.covering(moves, &another).unwrap(), None);
     let mut other = landed.clone();
     other.new = None;
-    assert_eq!(ledger.covering(&[landed.clone(), other]).unwrap(), None);
+    assert_eq!(
+        ledger
+            .covering(&[landed.clone(), other], &samples::clean().pusher)
+            .unwrap(),
+        None
+    );
     ledger
         .append(
-            &Entry::landed(vec![landed], Some(&accepted), now()),
+            &Entry::landed(vec![landed], Some(&accepted), &[], now()),
             PATIENCE,
         )
         .unwrap();
@@ -354,11 +367,7 @@ fn a_large_ledger_costs_an_append_no_more_than_a_small_one() {
     file.set_len(100 << 20).unwrap();
     file.write_all_at(&[b"\n", line.as_slice()].concat(), 100 << 20)
         .unwrap();
-    let read = |path: &Path| {
-        let file = File::open(path).unwrap();
-        let length = file.metadata().unwrap().len();
-        read_tail(&file, length).unwrap().seq
-    };
+    let read = |path: &Path| read_tail(&File::open(path).unwrap()).unwrap().seq;
     let started = Instant::now();
     for _ in 0..1_000 {
         assert_eq!(read(&path), 1);

@@ -4,16 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Known;
-use super::boundary::{
-    Allow, Allows, CheckLevel, Guard, Layer, Levels, Limit, Limits, Ops, Target, Written,
-};
+use super::boundary::{Allow, Allows, CheckLevel, Guard, Layer, Levels, Ops, Target, Written};
 use super::diagnostic::{At, Log, quoted};
 use super::keys::{self, BOUNDARY, CONFIDENCES, GUARD, LEVELS, LIMITS, PATH_ALLOW, REF_ALLOW};
+use super::limits::{Limit, Limits};
 use super::pattern::Pattern;
 use super::presets::{preset, presets};
 use super::read::{self, Fields};
 use super::signing;
 use crate::finding::{Level, PolicyAt};
+use crate::standing::PER_HOUR_MAX;
 use crate::yaml::{Node, Value};
 
 /// Reads boundaries of one file.
@@ -62,7 +62,7 @@ impl<'t> Reader<'_, 't> {
             &fields,
             "refs",
             REF_ALLOW,
-            keys::REF_OPS,
+            keys::REF_MAY,
             Self::ref_pattern,
         );
         let paths = self.allows(
@@ -73,6 +73,10 @@ impl<'t> Reader<'_, 't> {
             keys::PATH_OPS,
             Self::target,
         );
+        let freezes = fields
+            .get("freeze")
+            .map(|node| super::freeze::read(self.file, node, self.log))
+            .unwrap_or_default();
         let deny = self.guards(&fields, "deny");
         let hold = self.guards(&fields, "hold");
         if let Some(paths) = &paths
@@ -85,6 +89,7 @@ impl<'t> Reader<'_, 't> {
             at: self.at(at, format!("boundary {}", quoted(name))),
             refs,
             paths,
+            freezes,
             limits: self.limits(&fields),
             checks: self.checks(&fields),
             signing: signing::of_boundary(&fields, self.file, self.log),
@@ -129,6 +134,12 @@ impl<'t> Reader<'_, 't> {
                         words.push(ops[op]);
                     }
                 }
+            }
+            let narrowed = ["update", "force", "delete"];
+            if words.contains(&"own") && !words.iter().any(|word| narrowed.contains(word)) {
+                self.log
+                    .error(item.at, "`own` narrows `update`, `force` and `delete`, and none of them is here")
+                    .note("`may: [create, update, own]` creates any ref here, and updates those that it created");
             }
             let named: Vec<String> = targets.iter().map(Written::written).collect();
             entries.push(Allow {
@@ -255,21 +266,29 @@ impl<'t> Reader<'_, 't> {
         else {
             return limits;
         };
-        for (name, slot) in [
-            ("refs", &mut limits.refs),
-            ("commits", &mut limits.commits),
-            ("files", &mut limits.files),
-            ("added_lines", &mut limits.added_lines),
-            ("file_bytes", &mut limits.file_bytes),
-        ] {
+        for (name, slot) in limits.slots_mut() {
             let Some(node) = entries.get(name) else {
                 continue;
             };
             let what = format_args!("`{name}`");
             let max = match name {
-                "file_bytes" => read::size(node, what, self.log),
+                "file_bytes" | "bytes" => read::size(node, what, self.log),
                 _ => read::count(node, what, self.log),
             };
+            let too_many = PER_HOUR_MAX as u64;
+            match max {
+                Some(max) if name.ends_with("_per_hour") && max > too_many => {
+                    self.log
+                        .error(node.at, format!("{what} is more than {too_many}"))
+                        .note("one push a second: more is no limit");
+                }
+                Some(0) if name == "suspend_after" => {
+                    self.log
+                        .error(node.at, format!("{what} is 0"))
+                        .note("the number of refusals in a row that suspend; without the key nobody is suspended");
+                }
+                _ => {}
+            }
             *slot = max.map(|max| Limit {
                 max,
                 at: PolicyAt {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::diagnostic::At;
 use super::fold::{self, Folded};
+use super::freeze::Freeze;
+use super::limits::Limits;
 use super::pattern::Pattern;
 use super::presets::Preset;
 use super::signing::Signing;
@@ -14,78 +16,28 @@ use crate::finding::{Confidence, Level, PathOp, PolicyAt, RefOp};
 pub enum Answer {
     /// This line allows it.
     Allowed(PolicyAt),
+    /// This line allows it for refs that the identity created.
+    IfOwn(PolicyAt),
     /// No line allows it; the line is where the boundary's list starts.
     Refused(PolicyAt),
 }
 
 impl Answer {
-    /// Whether it is allowed.
+    /// Whether it is allowed, at least for a ref of the pusher's own.
     pub fn is_allowed(&self) -> bool {
-        matches!(self, Answer::Allowed(_))
+        !matches!(self, Answer::Refused(_))
     }
 
     /// The line that decided.
     pub fn at(&self) -> &PolicyAt {
         match self {
-            Answer::Allowed(at) | Answer::Refused(at) => at,
+            Answer::Allowed(at) | Answer::IfOwn(at) | Answer::Refused(at) => at,
         }
     }
 }
 
-/// A limit with the line that sets it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limit {
-    /// The greatest value that passes.
-    pub max: u64,
-    /// The line.
-    pub at: PolicyAt,
-}
-
-/// `limits:` of a boundary. `None`: no limit.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Ref updates in one push.
-    pub refs: Option<Limit>,
-    /// New commits in one push.
-    pub commits: Option<Limit>,
-    /// Distinct paths changed by the new commits.
-    pub files: Option<Limit>,
-    /// Lines added by the new commits, summed.
-    pub added_lines: Option<Limit>,
-    /// Bytes of one changed file.
-    pub file_bytes: Option<Limit>,
-}
-
-impl Limits {
-    fn take_minimum(&mut self, other: &Limits) {
-        for (mine, theirs) in [
-            (&mut self.refs, &other.refs),
-            (&mut self.commits, &other.commits),
-            (&mut self.files, &other.files),
-            (&mut self.added_lines, &other.added_lines),
-            (&mut self.file_bytes, &other.file_bytes),
-        ] {
-            if let Some(limit) = theirs
-                && mine.as_ref().is_none_or(|mine| limit.max < mine.max)
-            {
-                *mine = Some(limit.clone());
-            }
-        }
-    }
-
-    /// Every limit that is set, with its key.
-    pub fn each(&self) -> impl Iterator<Item = (&'static str, &Limit)> {
-        [
-            ("refs", &self.refs),
-            ("commits", &self.commits),
-            ("files", &self.files),
-            ("added_lines", &self.added_lines),
-            ("file_bytes", &self.file_bytes),
-        ]
-        .into_iter()
-        .filter_map(|(key, limit)| Some((key, limit.as_ref()?)))
-    }
-}
+/// Not an operation: narrows the operations of an entry to refs of the identity's own. Behind those of [`RefOp`].
+pub(super) const OWN: u8 = 4;
 
 /// A set of operations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -238,6 +190,7 @@ pub struct Layer {
     pub(super) paths: Option<Allows<Target>>,
     pub(super) deny: Vec<Guard>,
     pub(super) hold: Vec<Guard>,
+    pub(super) freezes: Vec<Freeze>,
     pub(super) limits: Limits,
     pub(super) checks: Vec<CheckLevel>,
     pub(super) signing: Signing,
@@ -247,6 +200,37 @@ impl Layer {
     /// Its name in the policy.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether an entry lets refs be deleted that it does not let be forced: then a delete and a create must not be
+    /// more than a forced move.
+    pub(super) fn deletes_without_force(&self) -> bool {
+        self.refs
+            .iter()
+            .flat_map(|allows| &allows.entries)
+            .any(|entry| {
+                entry.may.contains(RefOp::Delete as u8) && !entry.may.contains(RefOp::Force as u8)
+            })
+    }
+
+    /// Whether something of it needs what the ledger knows.
+    pub(super) fn asks_the_record(&self) -> bool {
+        self.limits.count_over_time() || self.asks_for_owners() || self.deletes_without_force()
+    }
+
+    /// Whether it narrows some refs to those of the identity's own.
+    pub(super) fn asks_for_owners(&self) -> bool {
+        let mut entries = self.refs.iter().flat_map(|allows| &allows.entries);
+        entries.any(|entry| entry.may.contains(OWN))
+    }
+
+    /// Whether an entry narrows this ref to its owner.
+    pub(super) fn narrows_to_owner(&self, name: &[u8]) -> bool {
+        let mut entries = self.refs.iter().flat_map(|allows| &allows.entries);
+        entries.any(|entry| {
+            let matches = |pattern: &Pattern| pattern.matches(name);
+            entry.may.contains(OWN) && entry.targets.iter().any(matches)
+        })
     }
 
     /// The level that this layer names: by rule first, then by check.
@@ -268,17 +252,20 @@ impl Layer {
 pub struct Boundary {
     server: Arc<Layer>,
     narrower: Vec<Arc<Layer>>,
+    /// Those of the whole policy.
+    freezes: Arc<[Freeze]>,
     limits: Limits,
     signing: Signing,
 }
 
 impl Boundary {
-    pub(crate) fn new(server: Arc<Layer>) -> Self {
+    pub(crate) fn new(server: Arc<Layer>, freezes: Arc<[Freeze]>) -> Self {
         Boundary {
             limits: server.limits.clone(),
             signing: server.signing.clone(),
             server,
             narrower: Vec::new(),
+            freezes,
         }
     }
 
@@ -299,18 +286,38 @@ impl Boundary {
 
     /// Whether the ref may change this way. Every layer must allow it.
     pub fn may_ref(&self, name: &[u8], op: RefOp) -> Answer {
-        self.ask(
-            op as u8,
+        let matches = |pattern: &Pattern| pattern.matches(name);
+        let free = |may: Ops| may.contains(op as u8) && (op == RefOp::Create || !may.contains(OWN));
+        // A layer that allows it freely asks nothing; one that allows it for own refs narrows all the others.
+        let answer = self.ask(
             |layer| layer.refs.as_ref(),
-            |pattern: &Pattern| pattern.matches(name),
-        )
+            |may| may.contains(op as u8),
+            matches,
+        );
+        let Answer::Allowed(at) = answer else {
+            return answer;
+        };
+        let layers = self.layers().filter_map(|layer| layer.refs.as_ref());
+        let mut narrowing = layers.filter_map(|allows| {
+            let mut entries = allows
+                .entries
+                .iter()
+                .filter(|entry| entry.may.contains(op as u8) && entry.targets.iter().any(matches));
+            let first = entries.next()?;
+            let is_free = free(first.may) || entries.any(|entry| free(entry.may));
+            (!is_free).then(|| first.at.clone())
+        });
+        match narrowing.next() {
+            Some(at) => Answer::IfOwn(at),
+            None => Answer::Allowed(at),
+        }
     }
 
     /// Whether the path may change this way. Every layer must allow it. Guards are asked apart.
     pub fn may_path(&self, path: &[u8], op: PathOp) -> Answer {
         self.ask(
-            op as u8,
             |layer| layer.paths.as_ref(),
+            |may| may.contains(op as u8),
             |target: &Target| target.matches(path),
         )
     }
@@ -318,16 +325,16 @@ impl Boundary {
     /// Whether any path at all may change this way, as far as an entry `**` says so.
     pub fn may_every_path(&self, op: PathOp) -> Answer {
         self.ask(
-            op as u8,
             |layer| layer.paths.as_ref(),
+            |may| may.contains(op as u8),
             |target: &Target| target.as_written() == "**",
         )
     }
 
     fn ask<'a, T: 'a>(
         &'a self,
-        op: u8,
         allows: impl Fn(&'a Layer) -> Option<&'a Allows<T>>,
+        may: impl Fn(Ops) -> bool,
         matches: impl Fn(&T) -> bool,
     ) -> Answer {
         let mut answer = None;
@@ -341,7 +348,7 @@ impl Boundary {
             let allowing = allows
                 .entries
                 .iter()
-                .find(|entry| entry.may.contains(op) && entry.targets.iter().any(&matches));
+                .find(|entry| may(entry.may) && entry.targets.iter().any(&matches));
             match allowing {
                 Some(entry) => {
                     answer.get_or_insert_with(|| Answer::Allowed(entry.at.clone()));
@@ -350,6 +357,11 @@ impl Boundary {
             }
         }
         answer.unwrap_or_else(|| Answer::Refused(self.server.at.clone()))
+    }
+
+    /// Whether some entry lets refs be deleted that it does not let be forced.
+    pub fn deletes_without_force(&self) -> bool {
+        self.layers().any(Layer::deletes_without_force)
     }
 
     /// Patterns of refs that may be created or updated, as written; for hints.
@@ -399,6 +411,19 @@ impl Boundary {
                 Some((guard.id.clone(), at))
             })
         })
+    }
+
+    /// Every freeze, those of the whole policy first.
+    pub fn freezes(&self) -> impl Iterator<Item = &Freeze> {
+        let of_layers = self.layers().flat_map(|layer| &layer.freezes);
+        self.freezes.iter().chain(of_layers)
+    }
+
+    /// The freeze that holds a ref at this moment. Of several the one that ends last.
+    pub fn frozen(&self, name: &[u8], now: jiff::Timestamp) -> Option<&Freeze> {
+        self.freezes()
+            .filter(|freeze| freeze.is_in_force(now) && freeze.names(name))
+            .max_by_key(|freeze| freeze.until.unwrap_or(jiff::Timestamp::MAX))
     }
 
     /// The limits: the least of every layer.

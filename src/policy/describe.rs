@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::boundary::{Boundary, CheckLevel, Guard, Layer, Levels, Target, Written as _};
 use super::keys;
+use super::limits::Limits;
 use crate::finding::{Level, PolicyAt};
 
 /// What one file says of a boundary.
@@ -66,6 +67,8 @@ pub struct LimitView {
     pub name: &'static str,
     /// The greatest value that passes.
     pub max: u64,
+    /// The ledger counts it, over several pushes.
+    pub over_time: bool,
     /// Its line.
     pub at: String,
 }
@@ -111,6 +114,7 @@ impl Boundary {
                 .map(|(name, limit)| LimitView {
                     name,
                     max: limit.max,
+                    over_time: Limits::is_over_time(name),
                     at: place(&limit.at),
                 })
                 .collect(),
@@ -151,7 +155,7 @@ fn layer(layer: &Layer) -> LayerView {
                         .iter()
                         .map(|target| target.written())
                         .collect(),
-                    may: entry.may.names(keys::REF_OPS),
+                    may: entry.may.names(keys::REF_MAY),
                     at: place(&entry.at),
                 })
                 .collect()

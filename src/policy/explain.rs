@@ -1,6 +1,6 @@
 //! What a boundary answers to one change, why, and what would have to change for it to pass.
 
-use super::boundary::{Allows, Boundary, Layer, Target};
+use super::boundary::{Allows, Answer, Boundary, Layer, Target};
 use super::keys;
 use super::{Expect, Kind, TestCase};
 use crate::finding::{PathOp, PolicyAt, RefOp};
@@ -56,7 +56,11 @@ impl Boundary {
             return Reason {
                 asked,
                 answer: Expect::Accept,
-                why: "allowed".to_owned(),
+                why: match allowed {
+                    Answer::IfOwn(_) => "allowed for refs that it created, by the ledger",
+                    _ => "allowed",
+                }
+                .to_owned(),
                 at: allowed.at().clone(),
                 pass: Vec::new(),
             };
@@ -82,7 +86,7 @@ impl Boundary {
             suggestion(
                 layer,
                 "refs",
-                near.map(|entry| (entry.at.line, entry.may.names(keys::REF_OPS))),
+                near.map(|entry| (entry.at.line, entry.may.names(keys::REF_MAY))),
                 &name.escape_ascii().to_string(),
                 words[0],
             )
@@ -94,6 +98,23 @@ impl Boundary {
             at,
             pass,
         }
+    }
+
+    /// The freeze that holds a ref at this moment; `None`: nothing does.
+    pub fn explain_freeze(&self, name: &[u8], now: jiff::Timestamp) -> Option<Reason> {
+        let freeze = self.frozen(name, now)?;
+        let reason = freeze.reason.as_ref();
+        let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+        Some(Reason {
+            asked: format!("move {} now", name.escape_ascii()),
+            answer: Expect::Reject,
+            why: format!("frozen {}{reason}", freeze.term()),
+            at: freeze.at.clone(),
+            pass: vec![
+                "push when the freeze is over".to_owned(),
+                format!("or take it out ({}:{})", freeze.at.file, freeze.at.line),
+            ],
+        })
     }
 
     /// Whether somebody of this kind may change a path this way.

@@ -73,6 +73,8 @@ pub(super) const KINDS: &[&str] = &["agent", "human", "service"];
 pub(super) const HOSTS: &[&str] = &["auto", "plain", "gitea", "gitlab", "gitolite", "http"];
 pub(super) const BOOKKEEPING: &[&str] = &["record", "judge"];
 pub(super) const REF_OPS: &[&str] = &["create", "update", "force", "delete"];
+/// [`REF_OPS`], and what narrows them to refs of one's own.
+pub(super) const REF_MAY: &[&str] = &["create", "update", "force", "delete", "own"];
 pub(super) const PATH_OPS: &[&str] = &["add", "modify", "delete", "mode", "symlink", "submodule"];
 pub(super) const LEVELS: &[&str] = &["off", "warn", "hold", "deny"];
 pub(super) const CONFIDENCES: &[&str] = &["certain", "likely", "possible"];
@@ -122,6 +124,11 @@ pub(super) static POLICY: &[Key] = &[
         "claims",
         Shape::Map(CLAIMS),
         "What a person's push gets that carries work of an agent. A person may have `claims` of its own.",
+    ),
+    key(
+        "freeze",
+        Shape::Maps(FREEZE),
+        "Times when refs do not move, for everybody.",
     ),
     key(
         "suppressions",
@@ -367,7 +374,12 @@ pub(super) static BOUNDARY: &[Key] = &[
     key(
         "limits",
         Shape::Map(LIMITS),
-        "The most that one push may bring.",
+        "The most that one push may bring, and the most within an hour or a day.",
+    ),
+    key(
+        "freeze",
+        Shape::Maps(FREEZE),
+        "Times when refs do not move, for whoever has this boundary.",
     ),
     key(
         "signature",
@@ -400,8 +412,8 @@ pub(super) static REF_ALLOW: &[Key] = &[
     ),
     required(
         "may",
-        Shape::Choices(REF_OPS),
-        "`create`, `update` (fast-forward), `force` (any other move), `delete`.",
+        Shape::Choices(REF_MAY),
+        "`create`, `update` (fast-forward), `force` (any other move; making a ref again that was deleted, without what it held), `delete`. With `own` the operations but `create` hold only for refs that this identity created, by the ledger.",
     ),
 ];
 
@@ -448,6 +460,53 @@ pub(super) static LIMITS: &[Key] = &[
         Shape::Size,
         "Size of one changed file: `512KiB`.",
     ),
+    key(
+        "bytes",
+        Shape::Size,
+        "Size of all files that the new commits add or modify, each content once.",
+    ),
+    key(
+        "pushes_per_hour",
+        Shape::Count,
+        "Pushes of the identity that pass within any 60 minutes. At most 3600.",
+    ),
+    key(
+        "attempts_per_hour",
+        Shape::Count,
+        "Pushes of the identity that are judged within any 60 minutes, whatever the answer. At most 3600.",
+    ),
+    key(
+        "pushes_per_day",
+        Shape::Count,
+        "Pushes of the identity that pass on one day of UTC.",
+    ),
+    key("commits_per_day", Shape::Count, "New commits of these."),
+    key("added_lines_per_day", Shape::Count, "Lines that these add."),
+    key(
+        "suspend_after",
+        Shape::Count,
+        "Refusals in a row that suspend the identity until a person resumes it. Agents and services; never people.",
+    ),
+];
+
+/// One of `freeze:`
+pub(super) static FREEZE: &[Key] = &[
+    required(
+        "from",
+        Shape::Time,
+        "First moment, as `2026-12-20T00:00:00Z`.",
+    ),
+    key(
+        "until",
+        Shape::Time,
+        "First moment when it is over. Default: until the policy changes.",
+    ),
+    key(
+        "refs",
+        Shape::Patterns { presets: false },
+        "Globs over full ref names, matched in every spelling that a file system takes for the same. Default: every ref.",
+    ),
+    key("reason", Shape::Text, "Why; told to the pusher."),
 ];
 
 /// One of `suppressions:`

@@ -5,8 +5,11 @@ mod boundary;
 mod describe;
 mod diagnostic;
 mod explain;
+mod file;
 mod fold;
+mod freeze;
 mod keys;
+mod limits;
 mod pattern;
 mod presets;
 mod questions;
@@ -15,7 +18,6 @@ mod repository;
 mod schema;
 mod sections;
 mod signing;
-mod source;
 mod suppressions;
 #[cfg(test)]
 mod tests;
@@ -26,12 +28,14 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-pub use boundary::{Answer, Boundary, Layer, Limit, Limits};
+pub use boundary::{Answer, Boundary, Layer};
 pub use describe::{
     AllowView, BoundaryView, CheckView, GuardView, LayerView, LimitView, SigningView, place,
 };
 pub use diagnostic::{Diagnostic, PolicyError, Warnings};
 pub use explain::{Outcome, Reason, path_op, path_op_name, ref_op, ref_op_name, run_test};
+pub use freeze::{Freeze, FreezeView};
+pub use limits::{Limit, Limits};
 pub use pattern::{Pattern, PatternError};
 pub use presets::{Glob, Preset, presets};
 pub use repository::RepositoryPolicy;
@@ -44,7 +48,7 @@ use crate::finding::{PathOp, RefOp};
 use crate::push::{HostKind, RefName};
 use crate::yaml;
 use diagnostic::{At, Log, quoted};
-use source::{check_version, checked_text, failed, read_file};
+use file::{check_version, checked_text, failed, read_file};
 
 /// Largest policy that is read, in bytes.
 pub const POLICY_MAX_BYTES: usize = 1 << 20;
@@ -152,6 +156,11 @@ pub struct Policy {
     identities: Vec<Identity>,
     unknown: Option<Arc<Layer>>,
     assisted: Option<Arc<Layer>>,
+    freezes: Arc<[Freeze]>,
+    /// Some boundary lets refs be deleted that it does not let be forced.
+    pub remakes_count: bool,
+    /// Some boundary needs what the ledger knows of owners and counts.
+    pub asks_the_record: bool,
     boundaries: usize,
     tests: Vec<TestCase>,
 }
@@ -369,17 +378,25 @@ impl Policy {
             .then_some((identity.from, identity.until))
     }
 
+    /// Whether some identity may change this ref only when it created it.
+    pub fn narrows_to_owner(&self, name: &[u8]) -> bool {
+        let narrows = |layer: &Arc<Layer>| layer.narrows_to_owner(name);
+        self.identities.iter().any(|identity| match &identity.home {
+            Home::Everywhere(layer) => narrows(layer),
+            Home::Listed(listed) => listed.iter().any(|(_, layer, _)| narrows(layer)),
+        })
+    }
+
     pub(crate) fn identities(&self) -> &[Identity] {
         &self.identities
     }
 
     /// The boundary of pushers that match no identity; `None`: they are refused.
     pub(crate) fn unknown(&self) -> Option<Boundary> {
-        self.unknown.clone().map(Boundary::new)
+        let layer = self.unknown.clone()?;
+        Some(Boundary::new(layer, self.freezes.clone()))
     }
-}
 
-impl Policy {
     /// `claims:`: what narrows the push of a person that carries work of an agent.
     pub(crate) fn assisted(&self) -> Option<&Arc<Layer>> {
         self.assisted.as_ref()
@@ -401,6 +418,11 @@ impl Policy {
         let first = owners.peek()?.name.as_str();
         let is_own = owners.any(|identity| Some(identity.name.as_str()) == own);
         (!is_own && !mail.is_empty()).then_some(first)
+    }
+
+    /// `freeze:` at the top: it holds for everybody.
+    pub(crate) fn freezes(&self) -> &Arc<[Freeze]> {
+        &self.freezes
     }
 }
 
@@ -487,6 +509,15 @@ fn build<'t>(
             .unwrap_or_default(),
         signers,
         suppressions,
+        freezes: top
+            .get("freeze")
+            .map(|node| freeze::read(file, node, log))
+            .unwrap_or_default()
+            .into(),
+        remakes_count: layers
+            .iter()
+            .any(|(_, layer)| layer.deletes_without_force()),
+        asks_the_record: layers.iter().any(|(_, layer)| layer.asks_the_record()),
         boundaries: layers.len(),
         identities,
         unknown,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::boundary::Layer;
 use super::diagnostic::{Log, PolicyError};
-use super::source::{check_version, checked_text, failed};
+use super::file::{check_version, checked_text, failed};
 use super::{Known, boundaries, keys, read};
 
 /// A repository's own policy: it can only narrow.

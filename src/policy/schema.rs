@@ -131,6 +131,7 @@ pub fn reference() -> String {
         ("One of `paths`", keys::PATH_ALLOW),
         ("One of `deny` or `hold`", keys::GUARD),
         ("`limits`", keys::LIMITS),
+        ("One of `freeze`", keys::FREEZE),
         ("One of `suppressions`", keys::SUPPRESSION),
         ("One of `tests`", keys::TEST),
         ("A repository's `.ringfence.yaml`", keys::REPOSITORY_POLICY),

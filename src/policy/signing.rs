@@ -284,7 +284,7 @@ mod tests {
             let Home::Everywhere(layer) = &policy.identities[0].home else {
                 panic!("one boundary everywhere");
             };
-            let mut boundary = Boundary::new(layer.clone());
+            let mut boundary = Boundary::new(layer.clone(), policy.freezes.clone());
             let own = format!("version: 1\nboundaries: {{ \"*\": {{ {own} }} }}\n");
             let own = RepositoryPolicy::parse(REPOSITORY_POLICY, own.as_bytes(), &Known::ANY);
             boundary.narrow(&own.expect("a valid policy"), true);

@@ -103,7 +103,7 @@ fn boundary(text: &str) -> Boundary {
         "version: 1\nidentities:\n  bot: {{ kind: agent, match: {{ account: bot }}, boundary: b }}\nboundaries:\n  b:\n{text}"
     ));
     match &policy.identities[0].home {
-        Home::Everywhere(layer) => Boundary::new(layer.clone()),
+        Home::Everywhere(layer) => Boundary::new(layer.clone(), policy.freezes().clone()),
         Home::Listed(_) => panic!("one boundary everywhere"),
     }
 }

@@ -139,6 +139,22 @@ impl History {
     }
 }
 
+/// Whether `new` contains all that `old` reaches. `false` where `old` is not there any more, or is no commit.
+pub fn contains(repo: &Repo, old: &Oid, new: &Oid, budget: &Budget) -> Result<bool, RepoError> {
+    if old == new {
+        return Ok(true);
+    }
+    let reader = repo.reader();
+    for id in [old, new] {
+        if !matches!(reader.header(id)?, Some((Kind::Commit, _))) {
+            return Ok(false);
+        }
+    }
+    let mut graph = Graph::new(&reader, budget, || shallow(repo));
+    let (old, new) = (graph.node(old), graph.node(new));
+    graph.is_ancestor(old, new)
+}
+
 /// The repository's own shallow boundary.
 fn shallow(repo: &Repo) -> Result<HashSet<Oid>, RepoError> {
     let path = repo.layout().common_dir.join("shallow");

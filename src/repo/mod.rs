@@ -27,7 +27,7 @@ mod trees;
 use std::ffi::OsString;
 
 pub use changes::{Change, Entry, Origin};
-pub use history::{History, NewCommit, NewContent, NewTag};
+pub use history::{History, NewCommit, NewContent, NewTag, contains};
 pub use layout::{Layout, RefStorage};
 pub use lines::{Added, differing};
 pub use objects::{Kind, Object, Reader};

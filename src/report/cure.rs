@@ -72,6 +72,10 @@ pub(super) enum Family {
     Unreferenced,
     Unrelated,
     Identity,
+    Suspended,
+    Wait,
+    NotOwn,
+    Clock,
     Tag,
     Sign,
     SignPush,
@@ -90,6 +94,13 @@ impl Family {
             ("ref", "force", _) => Family::Force,
             ("ref", "delete", _) => Family::Delete,
             ("ref", "old-mismatch", _) => Family::Stale,
+            ("ref", "frozen", _) => Family::Wait,
+            ("ref", "not-own" | "owner-unknown", _) => Family::NotOwn,
+            ("limit", name, _) if name.ends_with("-per-hour") || name.ends_with("-per-day") => {
+                Family::Wait
+            }
+            ("identity", "suspended", _) => Family::Suspended,
+            ("time", ..) => Family::Clock,
             ("ref", "symref", _) => Family::Symref,
             ("merge", ..) => Family::Merge,
             ("limit", "refs", _) => Family::OneRefAtATime,
@@ -141,6 +152,10 @@ impl Family {
             Family::Unreferenced => "plain_push",
             Family::Unrelated => "rebase_onto_history",
             Family::Identity => "ask_policy_admin",
+            Family::Suspended => "ask_to_resume",
+            Family::Wait => "wait",
+            Family::NotOwn => "use_own_ref",
+            Family::Clock => "ask_server_admin",
             Family::Tag => "remake_tag",
             Family::Sign => "sign_commit",
             Family::SignPush => "sign_push",
@@ -204,6 +219,7 @@ impl Cure {
                 }
             }
         }
+        cure.stopped(decision);
         if decision.verdict != Verdict::Accept {
             cure.revoke(decision, findings);
         }
@@ -234,7 +250,7 @@ impl Cure {
         self.lines.push(Line::Say(text.into()));
     }
 
-    fn needs(&mut self, what: &'static str) {
+    pub(super) fn needs(&mut self, what: &'static str) {
         if !self.needs_human.contains(&what) {
             self.needs_human.push(what);
         }
@@ -284,6 +300,8 @@ impl Cure {
             faults.iter().copied().filter(same).collect()
         };
         self.identity(&of(Family::Identity));
+        self.suspended(&of(Family::Suspended), decision);
+        self.clock(&of(Family::Clock));
         let rewriting: Vec<&Judged> = faults
             .iter()
             .copied()
@@ -303,6 +321,8 @@ impl Cure {
         self.stale(&of(Family::Stale), decision);
         self.force(&of(Family::Force), decision);
         self.elsewhere(&of(Family::Elsewhere), decision);
+        self.not_own(&of(Family::NotOwn), decision);
+        self.wait(&of(Family::Wait));
         self.kept(&of(Family::Delete), "deleted");
         self.kept(&of(Family::Symref), "moved through a symbolic ref");
         self.split(&of(Family::Split), decision, !rewriting.is_empty());
@@ -319,7 +339,7 @@ impl Cure {
         if has(&[Family::Split, Family::OneRefAtATime]) {
             self.not_a_fix.retain(|what| *what != "encode_or_split");
         }
-        if !has(&[Family::Elsewhere, Family::Force]) {
+        if !has(&[Family::Elsewhere, Family::Force, Family::NotOwn]) {
             self.not_a_fix.push("other_ref");
         }
         self.not_a_fix.push("skip_option");
@@ -338,6 +358,70 @@ impl Cure {
             self.retry = Some(Retry::Later);
         }
         self.say("No change to the commits helps: the policy must allow this pusher.");
+    }
+
+    fn suspended(&mut self, faults: &[&Judged], decision: &Decision) {
+        let (Some(_), Some(name)) = (faults.first(), &decision.actor.identity) else {
+            return;
+        };
+        self.is("ask");
+        self.retry = Some(Retry::Later);
+        self.needs("resume");
+        self.say("Stop pushing: nothing of this identity is accepted, whatever it brings. A person looks into it and lifts the suspension on the server:");
+        // Not a step for the agent: it has no rights there.
+        self.lines
+            .push(Line::Note(format!("ringfence resume {name} --repo DIR")));
+    }
+
+    fn clock(&mut self, faults: &[&Judged]) {
+        if faults.is_empty() {
+            return;
+        }
+        self.is("ask");
+        self.retry = Some(Retry::Later);
+        self.needs("server_admin");
+        self.say("This is not the fault of your commits. An admin of this server sets the clock right; ringfence doctor tells more. Then push the same commits again.");
+    }
+
+    /// What only time mends.
+    fn wait(&mut self, faults: &[&Judged]) {
+        if faults.is_empty() {
+            return;
+        }
+        self.is("wait");
+        let is_frozen = |judged: &&Judged| judged.finding.rule == "ref/frozen";
+        if faults.iter().any(is_frozen) {
+            self.say(
+                "Push again when the freeze is over: the policy allows no ref update there before.",
+            );
+        }
+        let per = |end: &str| {
+            let limit = |judged: &&Judged| judged.finding.rule.ends_with(end);
+            faults.iter().any(limit)
+        };
+        if per("-per-hour") {
+            self.say("Wait until fewer pushes lie in the last 60 minutes, then push the same commits again. Push less often: what belongs together in one push.");
+        }
+        if per("-per-day") {
+            self.say("Push again after midnight UTC, or push less today.");
+        }
+        if self.retry == Some(Retry::AfterFix) && self.kind == Some("wait") {
+            self.retry = Some(Retry::Later);
+        }
+    }
+
+    /// This refusal was one too many.
+    fn stopped(&mut self, decision: &Decision) {
+        let (Some(refusals), Some(name)) = (decision.suspends, &decision.actor.identity) else {
+            return;
+        };
+        self.needs("resume");
+        self.say(format!(
+            "This was refusal {refusals} in a row: {name} is suspended now, and every further push of it is refused. Stop pushing; a person looks into it and lifts the suspension on the server:"
+        ));
+        self.lines
+            .push(Line::Note(format!("ringfence resume {name} --repo DIR")));
+        self.retry = Some(Retry::Later);
     }
 
     fn tags(&mut self, faults: &[&Judged], decision: &Decision) {

@@ -240,7 +240,7 @@ impl NotJudged {
             Unjudged::Internal(_) => "internal",
             Unjudged::Incomplete => "incomplete",
             Unjudged::Signers(_) => "signers",
-            Unjudged::Ledger(_) => "ledger",
+            Unjudged::Ledger(_) | Unjudged::Record(_) => "ledger",
         };
         NotJudged {
             reason,

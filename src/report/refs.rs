@@ -30,7 +30,11 @@ impl Cure {
         for update in updates_of(decision, faults).into_iter().take(COMMANDS_MAX) {
             let name = &update.command.name;
             let elsewhere = allowed_name(decision, name, "-2");
-            if name.as_bytes().starts_with(b"refs/heads/") {
+            if update.stored.is_none() {
+                // It is not there, so there is nothing to merge.
+                self.is("push");
+                self.say("The ref was deleted, and what it held then is not in what you push: that rewrites its history. Use a new name.");
+            } else if name.as_bytes().starts_with(b"refs/heads/") {
                 self.is("merge");
                 self.say("History that is on the server must stay. Merge it in, then push again:");
                 self.fetch(update);
@@ -45,6 +49,42 @@ impl Cure {
             if let Some(elsewhere) = elsewhere {
                 self.push_to(update, &elsewhere, faults.len() == 1);
             }
+        }
+    }
+
+    pub(super) fn not_own(&mut self, faults: &[&Judged], decision: &Decision) {
+        let updates = updates_of(decision, faults);
+        if updates.is_empty() {
+            return;
+        }
+        let unknown = |judged: &&Judged| judged.finding.rule == "ref/owner-unknown";
+        if faults.iter().any(unknown) {
+            self.say("Nothing shows whose the ref is. If it is yours, a person who looks after the server says so: ringfence ledger assign REF ID.");
+            self.needs("server_admin");
+        }
+        let moves: Vec<(&RefUpdate, RefName)> = updates
+            .iter()
+            .filter(|update| update.command.new.is_some())
+            .filter_map(|update| {
+                let name = allowed_name(decision, &update.command.name, "-2")?;
+                Some((*update, name))
+            })
+            .take(COMMANDS_MAX)
+            .collect();
+        if moves.is_empty() {
+            self.is("ask");
+            self.never();
+            self.say("Leave the ref to whom it belongs.");
+            return;
+        }
+        self.is("push");
+        self.say(match faults.iter().any(unknown) {
+            true => "Or push to a new ref of your own:",
+            false => "The ref is not this identity's. Push to a new ref of your own:",
+        });
+        let only = updates.len() == 1 && decision.updates.len() == 1;
+        for (update, name) in &moves {
+            self.push_to(update, name, only);
         }
     }
 

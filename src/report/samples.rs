@@ -80,7 +80,9 @@ pub(crate) fn clean() -> Decision {
             texts: (6, 6),
             checks: (7, 7),
             bytes: 5120,
+            added_lines: 0,
         },
+        suspends: None,
     }
 }
 

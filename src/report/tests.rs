@@ -6,6 +6,8 @@ use crate::budget::{Exhausted, Resource};
 use crate::finding::{Part, PathOp, Place, Span, Suppression};
 use crate::verdict::Unjudged;
 
+mod record;
+
 fn id() -> Id {
     Id::parse("7Q4M-2KX9").unwrap()
 }

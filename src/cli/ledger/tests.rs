@@ -36,7 +36,7 @@ fn sample() -> (tempfile::TempDir, String) {
     let id = append(&Entry::decision(&samples::clean(), at(1)));
     let update = &samples::clean().updates[0];
     let moved = Moved::of(&update.command.name, update.stored, update.command.new);
-    append(&Entry::landed(vec![moved.clone()], Some(&id), at(1)));
+    append(&Entry::landed(vec![moved.clone()], Some(&id), &[], at(1)));
     append(&Entry::decision(
         &samples::with(vec![samples::token(0xb2, "docs/a.md")]),
         at(2),
@@ -45,7 +45,7 @@ fn sample() -> (tempfile::TempDir, String) {
     observed.enforced = false;
     observed.actor.identity = None;
     append(&Entry::decision(&observed, at(3)));
-    append(&Entry::landed(vec![moved], None, at(3)));
+    append(&Entry::landed(vec![moved], None, &[], at(3)));
     (folder, path.to_str().unwrap().to_owned())
 }
 

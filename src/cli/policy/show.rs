@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use super::a_kind;
 use crate::identity::Actor;
 use crate::policy::{
-    AllowView, BoundaryView, GuardView, Mode, Policy, Reason, SigningView, SuppressionView, place,
+    AllowView, BoundaryView, FreezeView, GuardView, Mode, Policy, Reason, SigningView,
+    SuppressionView, place,
 };
+use crate::redact::Quoted;
 
 /// Rows of one section: what, how, where.
 struct Section {
@@ -49,6 +51,30 @@ fn suppressions(entries: &[SuppressionView]) -> Option<Section> {
     (!entries.is_empty()).then(|| Section {
         title: "Findings that are suppressed".to_owned(),
         rows: entries.iter().map(row).collect(),
+        empty: "none",
+    })
+}
+
+/// The freezes that are not over.
+fn frozen(actor: &Actor) -> Vec<FreezeView> {
+    let now = jiff::Timestamp::now();
+    let each = actor.boundary.freezes();
+    each.filter_map(|freeze| freeze.view(now)).collect()
+}
+
+/// Nothing at all where nothing is frozen, now or later.
+fn freezes(actor: &Actor) -> Option<Section> {
+    let row = |freeze: &FreezeView| {
+        let refs = match freeze.refs.len() {
+            0 => "every ref".to_owned(),
+            _ => freeze.refs.join(", "),
+        };
+        [refs, freeze.term(), freeze.at.clone()]
+    };
+    let views = frozen(actor);
+    (!views.is_empty()).then(|| Section {
+        title: "Times when refs do not move".to_owned(),
+        rows: views.iter().map(row).collect(),
         empty: "none",
     })
 }
@@ -117,20 +143,22 @@ fn sections(view: &BoundaryView) -> Vec<Section> {
             "the default of every rule",
         );
     }
-    let limits = view
-        .limits
-        .iter()
-        .map(|limit| {
-            [
-                limit.name.to_owned(),
-                limit.max.to_string(),
-                limit.at.clone(),
-            ]
-        })
-        .collect();
+    let limits = |over_time: bool| -> Vec<[String; 3]> {
+        let limits = view.limits.iter();
+        limits
+            .filter(|limit| limit.over_time == over_time)
+            .map(|limit| {
+                [
+                    limit.name.to_owned(),
+                    limit.max.to_string(),
+                    limit.at.clone(),
+                ]
+            })
+            .collect()
+    };
     sections.push(Section {
         title: "Limits of one push".to_owned(),
-        rows: limits,
+        rows: limits(false),
         empty: "none but the budget of the gate",
     });
     // Nothing at all where nobody looks at signatures.
@@ -143,11 +171,19 @@ fn sections(view: &BoundaryView) -> Vec<Section> {
             empty: "none",
         });
     }
+    let over_time = limits(true);
+    if !over_time.is_empty() {
+        sections.push(Section {
+            title: "Limits over time".to_owned(),
+            rows: over_time,
+            empty: "none",
+        });
+    }
     sections
 }
 
 /// Who it is, one fact a line.
-fn facts(policy: &Policy, actor: &Actor) -> Vec<(&'static str, String)> {
+fn facts(policy: &Policy, actor: &Actor, since: Option<&str>) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         (
             "boundary",
@@ -161,6 +197,10 @@ fn facts(policy: &Policy, actor: &Actor) -> Vec<(&'static str, String)> {
             },
         ),
     ];
+    if let Some(since) = since {
+        let since = Quoted(since.as_bytes());
+        facts.push(("suspended", format!("since {since}: every push is refused")));
+    }
     if let Some(owner) = &actor.owner {
         facts.push(("owner", owner.clone()));
     }
@@ -197,15 +237,21 @@ fn name(actor: &Actor) -> &str {
 }
 
 /// For people.
-pub(super) fn text(policy: &Policy, actor: &Actor, repository: Option<&str>) -> String {
+pub(super) fn text(
+    policy: &Policy,
+    actor: &Actor,
+    repository: Option<&str>,
+    since: Option<&str>,
+) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{} is {}", name(actor), a_kind(actor.kind));
-    for (what, value) in facts(policy, actor) {
+    for (what, value) in facts(policy, actor, since) {
         let _ = writeln!(text, "  {what:<9} {value}");
     }
     let of_policy = suppressions(&suppressed(policy, actor, repository));
     for section in sections(&actor.boundary.view())
         .into_iter()
+        .chain(freezes(actor))
         .chain(of_policy)
     {
         let _ = writeln!(text, "\n{}", section.title);
@@ -231,16 +277,22 @@ pub(super) fn text(policy: &Policy, actor: &Actor, repository: Option<&str>) -> 
 }
 
 /// For a page.
-pub(super) fn markdown(policy: &Policy, actor: &Actor, repository: Option<&str>) -> String {
+pub(super) fn markdown(
+    policy: &Policy,
+    actor: &Actor,
+    repository: Option<&str>,
+    since: Option<&str>,
+) -> String {
     let cell = |text: &str| format!("`{}`", text.replace('|', "\\|"));
     let mut text = String::new();
     let _ = writeln!(text, "## {} is {}\n", name(actor), a_kind(actor.kind));
-    for (what, value) in facts(policy, actor) {
+    for (what, value) in facts(policy, actor, since) {
         let _ = writeln!(text, "- {what}: {value}");
     }
     let of_policy = suppressions(&suppressed(policy, actor, repository));
     for section in sections(&actor.boundary.view())
         .into_iter()
+        .chain(freezes(actor))
         .chain(of_policy)
     {
         let _ = writeln!(text, "\n### {}\n", section.title);
@@ -258,7 +310,12 @@ pub(super) fn markdown(policy: &Policy, actor: &Actor, repository: Option<&str>)
 }
 
 /// For programs.
-pub(super) fn json(policy: &Policy, actor: &Actor, repository: Option<&str>) -> String {
+pub(super) fn json(
+    policy: &Policy,
+    actor: &Actor,
+    repository: Option<&str>,
+    since: Option<&str>,
+) -> String {
     let view = actor.boundary.view();
     let (from, until) = actor
         .name
@@ -283,6 +340,8 @@ pub(super) fn json(policy: &Policy, actor: &Actor, repository: Option<&str>) -> 
         "limits": view.limits,
         "signing": view.signing,
         "signers": actor.signers,
+        "freeze": frozen(actor),
+        "suspended_since": since,
         "suppressions": suppressed(policy, actor, repository),
     });
     format!("{document:#}\n")

@@ -1,11 +1,11 @@
-//! The text of a policy: from a file, of a size and a version that are known.
+//! A policy as a file, before it is read as one.
 
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::POLICY_MAX_BYTES;
-use super::diagnostic::{At, Log, PolicyError, quoted};
+use super::diagnostic::{At, Log, quoted};
+use super::{POLICY_MAX_BYTES, PolicyError};
 use crate::yaml;
 
 /// The name of a file without its folder, and its bytes: at most one more than a policy may have.
