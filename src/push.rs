@@ -144,4 +144,19 @@ pub struct Push {
     pub repository: Vec<String>,
     /// What the client asks for, in the order given. Never empty, no ref twice.
     pub commands: Vec<Command>,
+    /// What git tells of a signed push.
+    pub certificate: Option<PushCertificate>,
+}
+
+/// What git tells of a push certificate. Its signature and what it says are for the gate to judge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushCertificate {
+    /// The blob that holds it.
+    pub id: Oid,
+    /// The nonce in it.
+    pub nonce: Option<String>,
+    /// git's word on the nonce: `OK`, `SLOP`, `BAD`, `MISSING`, `UNSOLICITED`.
+    pub nonce_status: Option<String>,
+    /// Seconds by which it is too old, with `SLOP`.
+    pub nonce_slop: Option<i64>,
 }

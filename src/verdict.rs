@@ -133,6 +133,9 @@ pub enum Unjudged {
     /// Less was looked at than expected, though nothing else failed.
     #[error("the count of work is short")]
     Incomplete,
+    /// The keys that may sign cannot be read. The text is fit to be shown.
+    #[error("{0}")]
+    Signers(String),
     /// The record does not tell what the boundary asks of it. The text is fit to be shown.
     #[error("the record does not tell: {0}")]
     Record(String),

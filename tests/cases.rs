@@ -143,12 +143,12 @@ fn run(case: &Case, at: &Cell<usize>) {
                     setup.object_format = "sha256";
                 }
             }
+            "policy" if step.block.is_none() => {
+                let file = testdata("pushes").join(format!("{}.yaml", step.rest));
+                setup.policy = Some(fs::read_to_string(file).unwrap());
+            }
             "policy" => {
-                let text = match (&step.block, step.rest.as_str()) {
-                    (Some(block), _) => expand(block, &mut secrets),
-                    (None, "") => Vec::new(),
-                    (None, name) => fs::read(testdata(&format!("pushes/{name}"))).unwrap(),
-                };
+                let text = expand(step.block.as_deref().unwrap_or_default(), &mut secrets);
                 setup.policy = Some(String::from_utf8(text).unwrap());
             }
             _ => {}
@@ -221,6 +221,17 @@ impl<'w> Run<'w> {
                 let mut content = block.expect("bytes needs lines");
                 content.pop();
                 self.clone().write(rest, content);
+            }
+            "key" => self.world.make_key(&words),
+            "certificate" => self.world.certify(&words),
+            "keys" if rest.is_empty() => self.world.usual_keys(),
+            "keys" => {
+                let text = String::from_utf8(block.unwrap_or_default()).unwrap();
+                self.world.write_keys(&step.rest, &text);
+            }
+            "sign" => {
+                let name = step.rest.strip_prefix("with ").expect("sign with NAME");
+                self.clone().sign_with(name);
             }
             "commit" => {
                 let mut message = rest.as_bytes().to_vec();

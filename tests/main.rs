@@ -17,6 +17,7 @@ mod pushes;
 mod record;
 mod reference;
 mod samples;
+mod signing;
 mod tidy;
 mod transports;
 mod world;

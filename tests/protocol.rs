@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use bstr::BString;
 
-use crate::world::{ACCOUNT, Clone, Pushed, Verdict, World};
+use crate::world::{ACCOUNT, Clone, Pushed, Setup, Verdict, World, testdata};
 
 const ZERO: &str = "0000000000000000000000000000000000000000";
 const MINE: &str = "refs/heads/agents/builder";
@@ -21,6 +21,8 @@ struct Raw {
     atomic: bool,
     /// Push options.
     options: Vec<Vec<u8>>,
+    /// A push certificate, sent in the place of the commands.
+    certificate: Option<Vec<u8>>,
     /// Revisions whose objects are sent, as `git rev-list` reads them.
     objects: Vec<String>,
 }
@@ -107,6 +109,13 @@ fn push(clone: &Clone<'_>, account: &str, raw: &Raw) -> Answer {
             });
         }
         sent.extend(packet(&line));
+    }
+    if let Some(certificate) = &raw.certificate {
+        sent = packet(b"push-cert\0report-status side-band-64k agent=raw\n");
+        for line in certificate.split_inclusive(|byte| *byte == b'\n') {
+            sent.extend(packet(line));
+        }
+        sent.extend(packet(b"push-cert-end\n"));
     }
     sent.extend(b"0000");
     if !raw.options.is_empty() {
@@ -514,4 +523,51 @@ fn input_that_is_not_a_list_of_commands_has_its_own_exit_code() {
         assert_eq!(code, Some(3), "{shown:?}: {said}");
         assert!(said.starts_with("error: "), "{shown:?}: {said}");
     }
+}
+
+/// The certificate of a signed push, sent once more, and sent with another ref in it.
+#[test]
+fn a_push_certificate_counts_once() {
+    let policy = std::fs::read_to_string(testdata("pushes/signed.yaml")).unwrap();
+    let world = World::with(Setup {
+        policy: Some(policy),
+        ..Setup::default()
+    });
+    world.usual_keys();
+    world.server_git(&["config", "receive.certNonceSeed", "nobody-knows"]);
+    let bob = world.clone_for("bob");
+    bob.sign_with("bob");
+    bob.sign_with("nothing");
+    let id = bob.commit("X");
+    let signed = bob.push(&["--signed", "main:refs/heads/x"]);
+    signed.expect_accept();
+    let objects = world.server_git(&["cat-file", "--batch-all-objects", "--batch-check"]);
+    let certificate = objects
+        .lines()
+        .filter_map(|line| line.split_once(" blob "))
+        .map(|(id, _)| world.server_git(&["cat-file", "blob", id]) + "\n")
+        .find(|blob| blob.starts_with("certificate version"))
+        .expect("git keeps the certificate");
+    world.server_git(&["update-ref", "-d", "refs/heads/x"]);
+
+    // A nonce is good for the second in which it was given out.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let raw = |certificate: String, name: &str| Raw {
+        certificate: Some(certificate.into_bytes()),
+        ..Raw::default().create(&id, name).send(&id)
+    };
+    let replayed = push(&bob, "bob", &raw(certificate.clone(), "refs/heads/x"));
+    assert_refused(&replayed);
+    replayed
+        .pushed
+        .expect_reject(&["signature/push-certificate"]);
+    assert!(
+        replayed.pushed.said.contains("a replay"),
+        "{}",
+        replayed.pushed.said
+    );
+    let other = certificate.replace("refs/heads/x", "refs/heads/z");
+    let altered = push(&bob, "bob", &raw(other, "refs/heads/z"));
+    assert_refused(&altered);
+    altered.pushed.expect_reject(&["signature/bad"]);
 }

@@ -154,6 +154,11 @@ impl World {
     /// Writes the server policy.
     pub(crate) fn set_policy(&self, text: &str) {
         fs::create_dir_all(self.server().join("ringfence")).unwrap();
+        // A policy names files by absolute paths.
+        let text = text.replace(
+            "$WORLD",
+            self.path("").to_str().unwrap().trim_end_matches('/'),
+        );
         fs::write(self.policy_path(), text).unwrap();
     }
 
@@ -208,7 +213,7 @@ impl World {
     }
 
     /// The environment of every process of this world: nothing is inherited but `PATH`.
-    fn scrubbed(&self, program: impl AsRef<OsStr>, dir: &Path) -> Command {
+    pub(crate) fn scrubbed(&self, program: impl AsRef<OsStr>, dir: &Path) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()
@@ -237,7 +242,9 @@ impl World {
     /// A shell in a scrubbed environment; the shell can call `$RINGFENCE`.
     pub(crate) fn shell_command(&self, dir: &Path, script: &OsStr) -> Command {
         let mut command = self.scrubbed("sh", dir);
-        command.env("RINGFENCE", RINGFENCE);
+        command
+            .env("RINGFENCE", RINGFENCE)
+            .env("WORLD", self.path(""));
         command.args([OsStr::new("-euc"), script]);
         command
     }

@@ -9,6 +9,7 @@ mod objects;
 mod paths;
 mod refs;
 mod secrets;
+mod signatures;
 mod unicode;
 
 use std::ops::Range;
@@ -20,6 +21,7 @@ use crate::budget::Budget;
 use crate::finding::{Confidence, Evidence, Finding, Level, Part, PolicyAt, RuleId};
 use crate::identity::Actor;
 use crate::identity::claims::Claimed;
+use crate::identity::signature::Signers;
 use crate::policy::{Known, Policy};
 use crate::push::{Oid, Push, RefName, RefUpdate};
 use crate::redact::FingerprintKey;
@@ -31,6 +33,7 @@ pub static CHECKS: &[&dyn Check] = &[
     &limits::Limits,
     &paths::Paths,
     &authorship::Authorship,
+    &signatures::Signatures,
     &claims::Claims,
     &objects::Objects,
     &unicode::HiddenUnicode,
@@ -76,6 +79,10 @@ pub struct Facts<'a> {
     pub reader: &'a Reader<'a>,
     /// What is left.
     pub budget: &'a Budget,
+    /// The keys that may sign; `None`: the boundary does not look at signatures.
+    pub signers: Option<&'a Signers>,
+    /// By how much the nonce of a push certificate may be too old.
+    pub nonce_slop: std::time::Duration,
     /// When the push arrived.
     pub now: jiff::Timestamp,
     /// What the record says of each ref; empty: the boundary asks for none of it.
@@ -202,6 +209,7 @@ pub fn known() -> Known<'static> {
         "limits",
         "paths",
         "authorship",
+        "signatures",
         "claims",
         "objects",
         "hidden-unicode",

@@ -78,6 +78,7 @@ impl Args {
                 claimed_old,
                 new: Some(new),
             }],
+            certificate: None,
         };
         let identity = self.identity.or_else(|| {
             server::variable("RINGFENCE_IDENTITY").and_then(|value| value.into_string().ok())
@@ -133,6 +134,7 @@ impl Args {
         }
         if self.format != "json" {
             told.push_str(&suppressed(&decision));
+            told.push_str(server::keys_elsewhere(&policy));
             if asked.into_inner() && !is_here.into_inner() {
                 told.push_str(
                     "note: owners of refs and limits over time are known to the server alone: its ledger is not here\n",

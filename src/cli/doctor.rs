@@ -5,6 +5,7 @@
 
 mod packs;
 mod record;
+mod signers;
 #[cfg(test)]
 mod tests;
 
@@ -88,7 +89,7 @@ pub(super) fn examine(git_dir: &Path, policy: Option<&Path>, lines: &mut Lines<'
     let installed = installed(git_dir, &settings, lines);
     let policy = match &installed {
         Some(hook) => check_hook(hook, policy, lines),
-        None => policy.and_then(|file| check_policy(file, lines)),
+        None => policy.and_then(|file| check_policy(file, false, lines)),
     };
     let advisory = installed
         .as_ref()
@@ -290,13 +291,13 @@ fn check_hook(hook: &Installed, meant: Option<&Path>, lines: &mut Lines<'_>) -> 
                 "run ringfence install with the policy that is meant",
             );
         }
-        check_policy(used, lines)
+        check_policy(used, hook.kind == Kind::PrePush, lines)
     } else {
         lines.warning(
             format_args!("{} calls ringfence in its own way", shown(file)),
             "its program, and the policy that it judges by, were not checked",
         );
-        meant.and_then(|file| check_policy(file, lines))
+        meant.and_then(|file| check_policy(file, hook.kind == Kind::PrePush, lines))
     };
     if let Some(policy) = &policy {
         check_pinned(hook.kind, policy, lines);
@@ -422,13 +423,16 @@ fn check_binary(binary: &Path, lines: &mut Lines<'_>) {
     }
 }
 
-/// Loads the policy as the hook will. `None`: it cannot be used, and that was told.
-fn check_policy(file: &Path, lines: &mut Lines<'_>) -> Option<Policy> {
+/// Loads the policy as the hook will. `None`: it cannot be used, and that was told. `client`: the keys need not be here.
+fn check_policy(file: &Path, client: bool, lines: &mut Lines<'_>) -> Option<Policy> {
     match Policy::load(file, &check::known()) {
         Ok(policy) => {
             check_rights(file, lines);
             check_suppressions(file, &policy, lines);
             packs::check(&policy.rule_packs, lines);
+            if let Some(files) = policy.signers.as_ref().filter(|_| !client) {
+                signers::check(files, lines);
+            }
             Some(policy)
         }
         Err(error) => {

@@ -251,6 +251,7 @@ fn pre_push(
     };
     let decision = judgement.judge_with(updates, trusted).decision;
     say(&report::to_pusher(&decision, None));
+    say(server::keys_elsewhere(&policy));
     Ok(exit(&decision))
 }
 

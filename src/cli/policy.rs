@@ -284,6 +284,10 @@ fn explain(args: &Explain, out: &mut dyn Write) -> Result<Exit, Stop> {
         for reason in &reasons {
             write_reason(reason, out);
         }
+        for asked in &actor.boundary.view().signing {
+            let (name, value, at) = (asked.name, &asked.value, &asked.at);
+            let _ = writeln!(out, "also asked: {name}: {value} ({at})");
+        }
         for entry in &suppressed {
             let (id, what, at) = (&entry.id, &entry.what, &entry.at);
             let _ = writeln!(out, "suppression there: {what}");

@@ -10,6 +10,7 @@ use crate::budget::Budget;
 use crate::check;
 use crate::cli::Exit;
 use crate::gate::{self, Outcome, Request};
+use crate::identity::signature::Signers;
 use crate::ledger::{Ledger, LedgerError};
 use crate::policy::Policy;
 use crate::push::{Oid, Push, RefName, RefUpdate};
@@ -159,6 +160,16 @@ impl Judgement<'_> {
             as_identity: self.as_identity,
             advisory: self.advisory,
         })
+    }
+}
+
+/// What an answer that binds nobody says where the keys that may sign are on the server alone.
+pub(super) fn keys_elsewhere(policy: &Policy) -> &'static str {
+    match policy.signers.as_ref().map(Signers::load) {
+        Some(Err(_)) => {
+            "note: whose signatures they are is known to the server alone: its keys are not here\n"
+        }
+        Some(Ok(_)) | None => "",
     }
 }
 

@@ -24,6 +24,7 @@ use crate::budget::Budget;
 use crate::check::{self, CHECKS, Facts};
 use crate::finding::{Finding, Level, Part, Place};
 use crate::identity::claims::{self, Claimed};
+use crate::identity::signature::Signers;
 use crate::identity::{self, NotIdentified};
 use crate::policy::{InForce, Kind, Known, Mode, Policy};
 use crate::push::{Errand, Oid, Push, RefName, RefUpdate};
@@ -148,6 +149,10 @@ impl State {
         self.commits = briefs(&history, updates);
         self.claims = claims::of_push(&history);
         self.assist(actor);
+        let signers = match actor.boundary.signing().asks() {
+            true => Some(signers(request)?),
+            false => None,
+        };
         let pasts = past::of_refs(request, actor, &history, &mut self.asked)?;
         let facts = Facts {
             push: request.push,
@@ -160,6 +165,9 @@ impl State {
             history: &history,
             reader: &reader,
             budget: request.budget,
+            signers: signers.as_ref(),
+            nonce_slop: (request.policy.signers.as_ref())
+                .map_or_else(Default::default, |files| files.nonce_slop),
             now: request.now,
             pasts: &pasts,
         };
@@ -294,6 +302,19 @@ impl State {
             suspends: None,
         };
         (self.asked, decision)
+    }
+}
+
+/// The keys that may sign.
+fn signers(request: &Request<'_>) -> Result<Signers, Unjudged> {
+    let loaded = match &request.policy.signers {
+        Some(files) => Signers::load(files),
+        // A server's boundary that asks has them; a repository's policy may ask in vain.
+        None => Err("signatures are asked for, and the policy names no keys".to_owned()),
+    };
+    match loaded {
+        Err(_) if request.advisory => Ok(Signers::elsewhere()),
+        loaded => loaded.map_err(Unjudged::Signers),
     }
 }
 

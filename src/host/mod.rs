@@ -14,6 +14,7 @@ mod gitolite;
 mod http;
 mod plain;
 pub mod prepush;
+pub mod push_certificate;
 mod repository;
 pub mod ssh;
 mod stdin;
@@ -160,6 +161,7 @@ pub fn receive(
         errand: errand(origin.errand, &commands),
         repository: origin.repository,
         commands,
+        certificate: push_certificate::told(&environment)?,
     })
 }
 

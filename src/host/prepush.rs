@@ -47,6 +47,7 @@ pub fn receive(
         errand: Errand::None,
         repository: repository(url),
         commands,
+        certificate: None,
     }))
 }
 

@@ -3,10 +3,10 @@
 //! sshd checked signature, validity and certificate authority; here a key only gets its name. The formats: sshd_config(5)
 //! for the file, PROTOCOL.certkeys of OpenSSH for certificates.
 
-use data_encoding::{BASE64, BASE64_NOPAD};
-use sha2::{Digest as _, Sha256};
+use data_encoding::BASE64;
 
 use super::InputError;
+use crate::identity::signature::ssh::{self, Certificate};
 
 /// The key of one ssh session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,65 +46,32 @@ pub fn authenticated(text: &[u8]) -> Result<Option<Authenticated>, InputError> {
     Ok(found)
 }
 
-/// Fields between the nonce and the serial number of a certificate, which are the fields of the plain key after its type.
-fn certified_key(kind: &[u8]) -> Option<(&'static [u8], usize)> {
-    Some(match kind {
-        b"ssh-ed25519-cert-v01@openssh.com" => (b"ssh-ed25519", 1),
-        b"ssh-rsa-cert-v01@openssh.com"
-        | b"rsa-sha2-256-cert-v01@openssh.com"
-        | b"rsa-sha2-512-cert-v01@openssh.com" => (b"ssh-rsa", 2),
-        b"ecdsa-sha2-nistp256-cert-v01@openssh.com" => (b"ecdsa-sha2-nistp256", 2),
-        b"ecdsa-sha2-nistp384-cert-v01@openssh.com" => (b"ecdsa-sha2-nistp384", 2),
-        b"ecdsa-sha2-nistp521-cert-v01@openssh.com" => (b"ecdsa-sha2-nistp521", 2),
-        b"sk-ssh-ed25519-cert-v01@openssh.com" => (b"sk-ssh-ed25519@openssh.com", 2),
-        b"sk-ecdsa-sha2-nistp256-cert-v01@openssh.com" => {
-            (b"sk-ecdsa-sha2-nistp256@openssh.com", 3)
-        }
-        _ => return None,
-    })
-}
-
 fn parse(kind: &[u8], blob: &[u8]) -> Result<Authenticated, InputError> {
-    let mut fields = Fields(blob);
-    let inner = fields.string()?;
-    let Some((plain, count)) = certified_key(inner) else {
-        if inner.ends_with(b"-cert-v01@openssh.com") {
-            return Err(unusable("a certificate is of a kind that is not known"));
-        }
+    const CUT: &str = "a key or certificate is cut short";
+    let inner = ssh::kind(blob).ok_or_else(|| unusable(CUT))?;
+    if !ssh::is_certificate(inner) {
         if inner != kind {
             return Err(unusable("a key is of another type than its line says"));
         }
         return Ok(Authenticated {
-            fingerprint: fingerprint(blob),
+            fingerprint: ssh::fingerprint(blob),
             key_id: None,
             principals: Vec::new(),
         });
-    };
-    fields.string()?; // nonce
-    let mut key = Vec::new();
-    put(&mut key, plain);
-    for _ in 0..count {
-        put(&mut key, fields.string()?);
     }
-    fields.take(8)?; // serial
-    if fields.number()? != 1 {
+    if ssh::certified(inner).is_none() {
+        return Err(unusable("a certificate is of a kind that is not known"));
+    }
+    let certificate = Certificate::parse(blob).ok_or_else(|| unusable(CUT))?;
+    if !certificate.is_for_users() {
         return Err(unusable("a certificate is not for users"));
     }
-    let key_id = text(fields.string()?)?;
-    let mut list = Fields(fields.string()?);
-    let mut principals = Vec::new();
-    while !list.0.is_empty() {
-        principals.push(text(list.string()?)?);
-    }
+    let principals = certificate.principals().ok_or_else(|| unusable(CUT))?;
     Ok(Authenticated {
-        fingerprint: fingerprint(&key),
-        key_id: Some(key_id),
-        principals,
+        fingerprint: ssh::fingerprint(&certificate.key()),
+        key_id: Some(text(certificate.key_id)?),
+        principals: principals.into_iter().map(text).collect::<Result<_, _>>()?,
     })
-}
-
-fn fingerprint(blob: &[u8]) -> String {
-    format!("SHA256:{}", BASE64_NOPAD.encode(&Sha256::digest(blob)))
 }
 
 fn text(bytes: &[u8]) -> Result<String, InputError> {
@@ -118,38 +85,6 @@ fn text(bytes: &[u8]) -> Result<String, InputError> {
 
 fn unusable(what: &'static str) -> InputError {
     InputError::SshAuth(what.into())
-}
-
-/// The wire format of ssh: numbers big-endian, strings with their length before them.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], InputError> {
-        let (taken, rest) = self
-            .0
-            .split_at_checked(count)
-            .ok_or_else(|| unusable("a key or certificate is cut short"))?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn number(&mut self) -> Result<u32, InputError> {
-        let bytes = self.take(4)?;
-        Ok(bytes
-            .iter()
-            .fold(0, |number, byte| number << 8 | u32::from(*byte)))
-    }
-
-    fn string(&mut self) -> Result<&'a [u8], InputError> {
-        let length = self.number()?;
-        self.take(usize::try_from(length).unwrap_or(usize::MAX))
-    }
-}
-
-fn put(blob: &mut Vec<u8>, string: &[u8]) {
-    let length = u32::try_from(string.len()).expect("a part of a file of at most 256 KiB");
-    blob.extend_from_slice(&length.to_be_bytes());
-    blob.extend_from_slice(string);
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Who pushes: the policy entry that the pusher matches, and the boundary that holds for it here and now.
 
 pub mod claims;
+pub mod signature;
 
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub struct Actor {
     pub owner: Option<String>,
     /// `authors:`, as written: `Name <mail>`.
     pub authors: Vec<String>,
+    /// Whose signatures count as its own: `signers:`, or its name and mail addresses.
+    pub signers: Vec<String>,
     /// Mode for this identity.
     pub mode: Mode,
     /// What it may do.
@@ -91,6 +94,7 @@ pub fn identify(
                 kind: Kind::Agent,
                 owner: None,
                 authors: Vec::new(),
+                signers: Vec::new(),
                 mode: policy.mode,
                 boundary,
                 assisted: None,
@@ -283,6 +287,7 @@ fn actor(
         kind: identity.kind,
         owner: identity.owner.clone(),
         authors: identity.authors.clone(),
+        signers: identity.signers.clone(),
         mode: identity.mode.unwrap_or(policy.mode),
         boundary: Boundary::new(layer, policy.freezes().clone()),
         assisted: (identity.kind == Kind::Human)

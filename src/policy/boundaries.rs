@@ -11,6 +11,7 @@ use super::limits::{Limit, Limits};
 use super::pattern::Pattern;
 use super::presets::{preset, presets};
 use super::read::{self, Fields};
+use super::signing;
 use crate::finding::{Level, PolicyAt};
 use crate::standing::PER_HOUR_MAX;
 use crate::yaml::{Node, Value};
@@ -91,6 +92,7 @@ impl<'t> Reader<'_, 't> {
             freezes,
             limits: self.limits(&fields),
             checks: self.checks(&fields),
+            signing: signing::of_boundary(&fields, self.file, self.log),
             deny,
             hold,
         })

@@ -8,6 +8,7 @@ use super::freeze::Freeze;
 use super::limits::Limits;
 use super::pattern::Pattern;
 use super::presets::Preset;
+use super::signing::Signing;
 use crate::finding::{Confidence, Level, PathOp, PolicyAt, RefOp};
 
 /// What a boundary answers to one question.
@@ -192,6 +193,7 @@ pub struct Layer {
     pub(super) freezes: Vec<Freeze>,
     pub(super) limits: Limits,
     pub(super) checks: Vec<CheckLevel>,
+    pub(super) signing: Signing,
 }
 
 impl Layer {
@@ -253,12 +255,14 @@ pub struct Boundary {
     /// Those of the whole policy.
     freezes: Arc<[Freeze]>,
     limits: Limits,
+    signing: Signing,
 }
 
 impl Boundary {
     pub(crate) fn new(server: Arc<Layer>, freezes: Arc<[Freeze]>) -> Self {
         Boundary {
             limits: server.limits.clone(),
+            signing: server.signing.clone(),
             server,
             narrower: Vec::new(),
             freezes,
@@ -427,6 +431,11 @@ impl Boundary {
         &self.limits
     }
 
+    /// What it asks of signatures: the strictest of every layer.
+    pub fn signing(&self) -> &Signing {
+        &self.signing
+    }
+
     /// The level that the policy names for a rule. `None`: it names neither the rule nor its check.
     ///
     /// A repository may only be stricter, and this does not know the rule's default: where the server names no
@@ -498,6 +507,7 @@ impl Boundary {
             at: nothing,
         });
         self.limits.take_minimum(&layer.limits);
+        self.signing.narrow(&layer.signing);
         self.narrower.push(Arc::new(layer));
     }
 
@@ -506,6 +516,7 @@ impl Boundary {
         let layers = repository.layers_for(&self.server.name);
         for layer in layers.filter(|layer| is_agent || layer.name != "*") {
             self.limits.take_minimum(&layer.limits);
+            self.signing.narrow(&layer.signing);
             self.narrower.push(layer.clone());
         }
     }

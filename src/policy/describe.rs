@@ -73,6 +73,17 @@ pub struct LimitView {
     pub at: String,
 }
 
+/// What is asked of signatures, the strictest of every file.
+#[derive(Debug, Clone, Serialize)]
+pub struct SigningView {
+    /// The key.
+    pub name: &'static str,
+    /// Its value.
+    pub value: String,
+    /// Its line.
+    pub at: String,
+}
+
 /// What holds for one identity in one repository.
 #[derive(Debug, Clone, Serialize)]
 pub struct BoundaryView {
@@ -80,6 +91,8 @@ pub struct BoundaryView {
     pub layers: Vec<LayerView>,
     /// The limits.
     pub limits: Vec<LimitView>,
+    /// What is asked of signatures.
+    pub signing: Vec<SigningView>,
 }
 
 /// `policy.yaml:12`
@@ -103,6 +116,15 @@ impl Boundary {
                     max: limit.max,
                     over_time: Limits::is_over_time(name),
                     at: place(&limit.at),
+                })
+                .collect(),
+            signing: self
+                .signing()
+                .each()
+                .map(|(name, value, at)| SigningView {
+                    name,
+                    value,
+                    at: place(at),
                 })
                 .collect(),
         }

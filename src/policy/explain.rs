@@ -39,7 +39,7 @@ pub fn ref_op(name: &str) -> Option<RefOp> {
 
 /// The operation on a path with this name.
 pub fn path_op(name: &str) -> Option<PathOp> {
-    super::sections::path_op(name)
+    super::questions::path_op(name)
 }
 
 impl Boundary {

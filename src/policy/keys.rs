@@ -30,6 +30,8 @@ pub(super) enum Shape {
     Size,
     /// `4s`, `500ms`.
     Duration,
+    /// `1h`, `15m`.
+    Lifetime,
     /// `2026-11-01T00:00:00Z`.
     Time,
     /// A glob, or a list of globs. With `presets`, `@name` too.
@@ -76,6 +78,7 @@ pub(super) const REF_MAY: &[&str] = &["create", "update", "force", "delete", "ow
 pub(super) const PATH_OPS: &[&str] = &["add", "modify", "delete", "mode", "symlink", "submodule"];
 pub(super) const LEVELS: &[&str] = &["off", "warn", "hold", "deny"];
 pub(super) const CONFIDENCES: &[&str] = &["certain", "likely", "possible"];
+pub(super) const NEEDS: &[&str] = &["allowed", "required"];
 pub(super) const VERDICTS: &[&str] = &["accept", "hold", "reject"];
 
 /// The top of a server policy.
@@ -138,6 +141,11 @@ pub(super) static POLICY: &[Key] = &[
         "Files and folders with secret rules of your own, absolute.",
     ),
     key(
+        "signers",
+        Shape::Map(SIGNERS),
+        "Files with the keys that commits, tags and pushes may be signed with.",
+    ),
+    key(
         "tests",
         Shape::Maps(TEST),
         "What the policy must answer; `ringfence policy test` asks.",
@@ -165,6 +173,30 @@ pub(super) static HOST: &[Key] = &[
         "root",
         Shape::Text,
         "The folder that repository names are relative to, on hosts that do not tell the name.",
+    ),
+];
+
+/// `signers:`
+pub(super) static SIGNERS: &[Key] = &[
+    key(
+        "ssh",
+        Shape::Text,
+        "Allowed signers, absolute: the file that `ssh-keygen -Y verify` reads.",
+    ),
+    key(
+        "openpgp",
+        Shape::Text,
+        "OpenPGP public keys, absolute: what `gpg --export` writes, with or without `--armor`.",
+    ),
+    key(
+        "revoked",
+        Shape::Text,
+        "Revoked ssh keys, absolute: a KRL, or a list with a key or a `SHA256:` fingerprint a line.",
+    ),
+    key(
+        "nonce_slop",
+        Shape::Lifetime,
+        "By how much the nonce of a push certificate may be too old, where git itself is in doubt. Default: not at all.",
     ),
 ];
 
@@ -250,6 +282,11 @@ pub(super) static IDENTITY: &[Key] = &[
         "authors",
         Shape::Texts,
         "Commit identities it may use: `Name <mail>`.",
+    ),
+    key(
+        "signers",
+        Shape::Texts,
+        "Whose signatures count as its own: principals of the allowed signers, mail addresses of OpenPGP keys, or fingerprints of either. Default: its name, and the mail addresses of `authors` and `match`.",
     ),
     key(
         "valid",
@@ -343,6 +380,21 @@ pub(super) static BOUNDARY: &[Key] = &[
         "freeze",
         Shape::Maps(FREEZE),
         "Times when refs do not move, for whoever has this boundary.",
+    ),
+    key(
+        "signature",
+        Shape::Choice(NEEDS),
+        "Signatures of new commits and tags: `required`, or `allowed` (what is signed must hold). Without it nobody looks.",
+    ),
+    key(
+        "max_certificate_lifetime",
+        Shape::Lifetime,
+        "Signatures count only when made with an ssh certificate that holds no longer than this: `1h`.",
+    ),
+    key(
+        "push_certificate",
+        Shape::Choice(NEEDS),
+        "Signed pushes (`git push --signed`): `required`, or `allowed` (what is signed must hold). Without it nobody looks.",
     ),
     key(
         "checks",

@@ -12,10 +12,12 @@ mod keys;
 mod limits;
 mod pattern;
 mod presets;
+mod questions;
 mod read;
 mod repository;
 mod schema;
 mod sections;
+mod signing;
 mod suppressions;
 #[cfg(test)]
 mod tests;
@@ -27,7 +29,9 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 pub use boundary::{Answer, Boundary, Layer};
-pub use describe::{AllowView, BoundaryView, CheckView, GuardView, LayerView, LimitView, place};
+pub use describe::{
+    AllowView, BoundaryView, CheckView, GuardView, LayerView, LimitView, SigningView, place,
+};
 pub use diagnostic::{Diagnostic, PolicyError, Warnings};
 pub use explain::{Outcome, Reason, path_op, path_op_name, ref_op, ref_op_name, run_test};
 pub use freeze::{Freeze, FreezeView};
@@ -36,6 +40,7 @@ pub use pattern::{Pattern, PatternError};
 pub use presets::{Glob, Preset, presets};
 pub use repository::RepositoryPolicy;
 pub use schema::{reference, schema};
+pub use signing::{Need, SignerFiles, Signing, shown as shown_lifetime};
 pub use suppressions::{InForce, Suppression, SuppressionView};
 
 use crate::budget::Bounds;
@@ -43,7 +48,7 @@ use crate::finding::{PathOp, RefOp};
 use crate::push::{HostKind, RefName};
 use crate::yaml;
 use diagnostic::{At, Log, quoted};
-use file::{checked_text, read_file};
+use file::{check_version, checked_text, failed, read_file};
 
 /// Largest policy that is read, in bytes.
 pub const POLICY_MAX_BYTES: usize = 1 << 20;
@@ -145,6 +150,8 @@ pub struct Policy {
     pub bounds: Bounds,
     /// `rules:`: files and folders with secret rules of the server's own, absolute.
     pub rule_packs: Vec<PathBuf>,
+    /// `signers:`: files with the keys that may sign.
+    pub signers: Option<SignerFiles>,
     suppressions: Vec<Suppression>,
     identities: Vec<Identity>,
     unknown: Option<Arc<Layer>>,
@@ -169,6 +176,7 @@ pub(crate) struct Identity {
     pub(crate) owner: Option<String>,
     pub(crate) home: Home,
     pub(crate) authors: Vec<String>,
+    pub(crate) signers: Vec<String>,
     pub(crate) from: Option<jiff::Timestamp>,
     pub(crate) until: Option<jiff::Timestamp>,
     valid_at: At,
@@ -418,52 +426,6 @@ impl Policy {
     }
 }
 
-/// A file that left no value has at least one mistake.
-fn failed(log: Log<'_>, file: &Arc<str>) -> PolicyError {
-    match log.finish(file) {
-        Err(error) => error,
-        Ok(_) => PolicyError::of_file(file, "the policy is invalid"),
-    }
-}
-
-/// Checks the version alone: a later one may have other keys.
-fn check_version(node: &yaml::Node<'_>, log: &mut Log<'_>) -> Option<()> {
-    let yaml::Value::Map(entries) = &node.value else {
-        log.error(
-            node.at,
-            format!("a policy must be a map of keys, not {}", node.value.kind()),
-        );
-        return None;
-    };
-    let Some((_, version)) = entries.iter().find(|(key, _)| key.name == "version") else {
-        log.error(
-            At {
-                line: 1,
-                column: 1,
-                width: 1,
-            },
-            "the policy has no `version`",
-        )
-        .note("start it with `version: 1`");
-        return None;
-    };
-    match &version.value {
-        yaml::Value::Scalar(text) if text == "1" => Some(()),
-        yaml::Value::Scalar(text) => {
-            log.error(version.at, format!("version `{}` is unknown", quoted(text)))
-                .note("this program knows version 1");
-            None
-        }
-        other => {
-            log.error(
-                version.at,
-                format!("`version` must be 1, not {}", other.kind()),
-            );
-            None
-        }
-    }
-}
-
 fn build<'t>(
     file: &Arc<str>,
     text: &'t str,
@@ -512,12 +474,13 @@ fn build<'t>(
             .filter_map(|node| boundaries::ref_pattern(node, log))
             .collect()
     });
+    let signers = signing::of_policy(&top, &layers, log);
     let suppressions = top
         .get("suppressions")
         .map(|node| suppressions::read(node, &identities, &layers, known, log))
         .unwrap_or_default();
     let tests = match top.get("tests") {
-        Some(node) => sections::tests(node, &identities, log),
+        Some(node) => questions::tests(node, &identities, log),
         None => {
             if log.examined().is_some() {
                 log.warn(At::default(), "the policy has no `tests`")
@@ -544,6 +507,7 @@ fn build<'t>(
             .get("rules")
             .map(|node| sections::rule_packs(node, log))
             .unwrap_or_default(),
+        signers,
         suppressions,
         freezes: top
             .get("freeze")

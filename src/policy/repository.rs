@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::boundary::Layer;
 use super::diagnostic::{Log, PolicyError};
-use super::file::checked_text;
-use super::{Known, boundaries, check_version, failed, keys, read};
+use super::file::{check_version, checked_text, failed};
+use super::{Known, boundaries, keys, read};
 
 /// A repository's own policy: it can only narrow.
 #[derive(Debug, Clone)]

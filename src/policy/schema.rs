@@ -69,6 +69,7 @@ fn shape(shape: &'static Shape) -> Map<String, Value> {
             ]
         }),
         Shape::Duration => json!({ "type": "string", "pattern": "^[0-9]+ *(ms|s|m|min)$" }),
+        Shape::Lifetime => json!({ "type": "string", "pattern": "^[0-9]+ *(s|m|min|h|d)$" }),
         Shape::Time => json!({ "type": "string", "format": "date-time" }),
         Shape::Patterns { presets: false } => {
             one_or_more(json!({ "type": "string", "minLength": 1 }))
@@ -121,6 +122,7 @@ pub fn reference() -> String {
     for (title, keys) in [
         ("`host`", keys::HOST),
         ("`budget`", keys::BUDGET),
+        ("`signers`", keys::SIGNERS),
         ("One of `identities`", keys::IDENTITY),
         ("`match` of an identity", keys::MATCH),
         ("`valid` of an identity", keys::VALID),
@@ -189,6 +191,7 @@ fn takes(shape: &Shape) -> String {
         Shape::Count => "a whole number".to_owned(),
         Shape::Size => "a size: `512KiB`, `10MB`, `4096`".to_owned(),
         Shape::Duration => "a length of time: `4s`, `500ms`".to_owned(),
+        Shape::Lifetime => "a length of time: `15m`, `1h`".to_owned(),
         Shape::Time => "a moment".to_owned(),
         Shape::Patterns { presets: false } => "a glob, or a list".to_owned(),
         Shape::Patterns { presets: true } => "a glob or a `@preset`, or a list".to_owned(),

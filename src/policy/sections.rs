@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use super::boundary::Layer;
 use super::diagnostic::{At, Log, quoted};
-use super::keys::{self, BUDGET, CLAIMS, HOST, IDENTITY, MATCH, TEST, VALID};
+use super::keys::{self, BUDGET, CLAIMS, HOST, IDENTITY, MATCH, VALID};
 use super::pattern::Pattern;
 use super::read::{self, Fields};
-use super::{Expect, Home, HostConfig, Identity, Kind, Mode, TestCase, Traits};
+use super::signing;
+use super::{Home, HostConfig, Identity, Kind, Mode, Traits};
 use crate::budget::Bounds;
-use crate::finding::{PathOp, RefOp};
-use crate::push::{HostKind, RefName};
+use crate::push::HostKind;
 use crate::yaml::{Node, Value};
 
 /// Names go into messages, the record and the command line.
@@ -253,6 +253,7 @@ fn identity<'t>(
             }
         }
     }
+    let signers = signing::of_identity(&fields, name, &authors, &traits, log);
     Some(Identity {
         name: name.to_owned(),
         line: at.line,
@@ -262,6 +263,7 @@ fn identity<'t>(
         owner,
         home,
         authors,
+        signers,
         from,
         until,
         valid_at: fields.key_at("valid"),
@@ -489,111 +491,4 @@ fn valid<'t>(fields: &Fields<'_, 't>, log: &mut Log<'t>) -> Moments {
         .note("every push of it is refused");
     }
     (from, until)
-}
-
-pub(super) fn tests<'t>(
-    node: &Node<'t>,
-    identities: &[Identity],
-    log: &mut Log<'t>,
-) -> Vec<TestCase> {
-    let items = read::list(node, "`tests`", log).unwrap_or_default();
-    items
-        .iter()
-        .filter_map(|item| test(item, identities, log))
-        .collect()
-}
-
-fn test<'t>(node: &Node<'t>, identities: &[Identity], log: &mut Log<'t>) -> Option<TestCase> {
-    let fields = read::fields(node, TEST, "a test", node.at, log)?;
-    let identity = fields.get("as").and_then(|node| {
-        let name = read::text(node, "`as`", log)?;
-        let found = identities.iter().find(|identity| identity.name == name);
-        if found.is_none() && !identities.is_empty() {
-            log.error(
-                node.at,
-                format!("identity `{}` is not defined", quoted(name)),
-            )
-            .suggest(
-                name,
-                identities.iter().map(|identity| identity.name.as_str()),
-            );
-        }
-        found
-    });
-    let name = fields.get("ref").and_then(|node| {
-        let name = read::text(node, "`ref`", log)?;
-        RefName::new(name)
-            .map_err(|error| {
-                log.error(node.at, format!("the ref `{}` {error}", quoted(name)));
-            })
-            .ok()
-    });
-    let op = fields
-        .get("op")
-        .and_then(|node| read::choice(node, keys::REF_OPS, "`op`", log))
-        .map(|index| [RefOp::Create, RefOp::Update, RefOp::Force, RefOp::Delete][index]);
-    let repository = fields
-        .get("repository")
-        .and_then(|node| read::text(node, "`repository`", log))
-        .map(str::to_owned);
-    if let Some(identity) = identity
-        && matches!(&identity.home, Home::Listed(listed) if !listed.is_empty())
-        && repository.is_none()
-    {
-        log.error(
-            node.at,
-            format!(
-                "this test needs a `repository`: `{}` has a boundary for each",
-                quoted(&identity.name)
-            ),
-        );
-    }
-    let mut changes = Vec::new();
-    if let Some(node) = fields.get("change") {
-        for node in read::one_or_more(node, "`change`", log) {
-            changes.extend(read::text(node, "a change", log).and_then(|text| {
-                change(text).or_else(|| {
-                    log.error(node.at, format!("`{}` is not a change", quoted(text)))
-                        .note("a change: an operation, a space and a path: `modify docs/a.md`")
-                        .note(format!("operations: {}", keys::PATH_OPS.join(", ")));
-                    None
-                })
-            }));
-        }
-    }
-    let expect = fields
-        .get("expect")
-        .and_then(|node| read::choice(node, keys::VERDICTS, "`expect`", log))
-        .map(|index| [Expect::Accept, Expect::Hold, Expect::Reject][index])?;
-    Some(TestCase {
-        identity: identity?.name.clone(),
-        name: name?,
-        op,
-        repository,
-        changes,
-        expect,
-        line: node.at.line,
-    })
-}
-
-/// `modify docs/a.md`
-pub(super) fn change(text: &str) -> Option<(PathOp, String)> {
-    let (op, path) = text.split_once(' ')?;
-    let op = path_op(op)?;
-    (!path.is_empty()).then(|| (op, path.to_owned()))
-}
-
-/// The operation with this name.
-pub(super) fn path_op(name: &str) -> Option<PathOp> {
-    let index = keys::PATH_OPS.iter().position(|word| *word == name)?;
-    Some(
-        [
-            PathOp::Add,
-            PathOp::Modify,
-            PathOp::Delete,
-            PathOp::Mode,
-            PathOp::Symlink,
-            PathOp::Submodule,
-        ][index],
-    )
 }

@@ -17,6 +17,7 @@ mod packed;
 pub mod parse;
 mod refs;
 mod reftable;
+pub mod signed;
 mod store;
 #[cfg(test)]
 mod tests;

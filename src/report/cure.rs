@@ -77,6 +77,8 @@ pub(super) enum Family {
     NotOwn,
     Clock,
     Tag,
+    Sign,
+    SignPush,
 }
 
 impl Family {
@@ -86,6 +88,9 @@ impl Family {
         let (family, name) = finding.rule.split_once('/').unwrap_or((&finding.rule, ""));
         match (family, name, part) {
             (_, _, Part::Tag | Part::Tagger | Part::TagMessage) => Family::Tag,
+            ("signature", "missing", _) => Family::Sign,
+            ("signature", _, Part::Ref) => Family::SignPush,
+            ("signature", ..) => Family::Sign,
             ("ref", "force", _) => Family::Force,
             ("ref", "delete", _) => Family::Delete,
             ("ref", "old-mismatch", _) => Family::Stale,
@@ -125,6 +130,7 @@ impl Family {
                 | Family::Author
                 | Family::Merge
                 | Family::Rebuild
+                | Family::Sign
         )
     }
 
@@ -151,6 +157,8 @@ impl Family {
             Family::NotOwn => "use_own_ref",
             Family::Clock => "ask_server_admin",
             Family::Tag => "remake_tag",
+            Family::Sign => "sign_commit",
+            Family::SignPush => "sign_push",
         }
     }
 }
@@ -304,6 +312,7 @@ impl Cure {
             rewrite::advise(self, decision, &rewriting);
         }
         self.tags(&of(Family::Tag), decision);
+        self.sign_push(&of(Family::SignPush));
         self.unrelated(&of(Family::Unrelated));
         if !of(Family::Unreferenced).is_empty() {
             self.is("push");
@@ -423,9 +432,21 @@ impl Cure {
                 self.say(format!("Make the tag object of {} again.", quoted(name)));
                 continue;
             };
-            self.say(
-                "Make the tag again, with a clean message and an allowed tagger, then push it:",
-            );
+            let unsigned = |judged: &&&Judged| judged.finding.rule.starts_with("signature/");
+            let unsigned: Vec<&Judged> = faults.iter().filter(unsigned).copied().collect();
+            let how = match unsigned.is_empty() {
+                true => "-a",
+                false => "-s",
+            };
+            self.say(match unsigned.is_empty() {
+                true => {
+                    "Make the tag again, with a clean message and an allowed tagger, then push it:"
+                }
+                false => "Make the tag again, signed, then push it:",
+            });
+            if !unsigned.is_empty() {
+                self.configure_signing(&unsigned);
+            }
             if let Some((user, mail)) = rewrite::author(decision) {
                 self.lines
                     .push(Line::run(["git", "config", "user.name", &user]));
@@ -434,13 +455,58 @@ impl Cure {
             }
             let mut target = BString::from(tag);
             target.extend_from_slice(b"^{}");
-            let mut command = argv(["git", "tag", "-f", "-a"]);
+            let mut command = argv(["git", "tag", "-f", how]);
             command.extend([BString::from(tag), target]);
             self.lines.push(Line::Run {
                 argv: command,
                 otherwise: format!("tag {} again", quoted(tag)),
             });
         }
+    }
+
+    /// How commits and tags come to be signed, and with which key.
+    pub(super) fn configure_signing(&mut self, faults: &[&Judged]) {
+        let has = |rule: &str| faults.iter().any(|judged| judged.finding.rule == rule);
+        if has("signature/long-lived") {
+            self.say("Sign with a certificate that holds for a short time: get one from whoever issues them.");
+        } else if has("signature/expired") {
+            self.say("The key or certificate is out of its time: get a new one.");
+        } else if has("signature/revoked") {
+            self.needs("policy_admin");
+            self.say("The key is revoked. Sign with a new one, which an admin must add to the keys of the server.");
+        } else if has("signature/unknown-key") || has("signature/wrong-identity") {
+            self.needs("policy_admin");
+            self.say("Sign with a key that the server knows as yours; an admin can add one.");
+        }
+        // Fingerprints of OpenPGP keys are digits alone.
+        let is_openpgp = |judged: &&Judged| {
+            let key = judged.finding.detail.as_deref();
+            key.is_some_and(|key| !key.contains("SHA256:"))
+        };
+        if !faults.iter().any(is_openpgp) {
+            self.lines
+                .push(Line::run(["git", "config", "gpg.format", "ssh"]));
+        }
+        self.lines.push(Line::Note(
+            "user.signingKey must name your key (with gpg.format openpgp: its id)".into(),
+        ));
+        // A rebase makes commits again: without it they would lose their signatures.
+        self.lines
+            .push(Line::run(["git", "config", "commit.gpgSign", "true"]));
+    }
+
+    fn sign_push(&mut self, faults: &[&Judged]) {
+        if faults.is_empty() {
+            return;
+        }
+        self.is("push");
+        self.say(
+            "The push itself must be signed. Push again with --signed, or let git always do it:",
+        );
+        self.lines
+            .push(Line::run(["git", "config", "gpg.format", "ssh"]));
+        self.lines
+            .push(Line::run(["git", "config", "push.gpgSign", "true"]));
     }
 
     fn unrelated(&mut self, faults: &[&Judged]) {

@@ -239,6 +239,7 @@ impl NotJudged {
             Unjudged::Repository(_) => "repository",
             Unjudged::Internal(_) => "internal",
             Unjudged::Incomplete => "incomplete",
+            Unjudged::Signers(_) => "signers",
             Unjudged::Ledger(_) | Unjudged::Record(_) => "ledger",
         };
         NotJudged {

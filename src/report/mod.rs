@@ -135,4 +135,6 @@ mod pasted;
 #[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]
+mod signed;
+#[cfg(test)]
 mod tests;

@@ -417,6 +417,40 @@ fn authors_of_the_tip_and_of_all() {
 }
 
 #[test]
+fn signatures_of_the_tip_and_of_all() {
+    for commits in [1, 3] {
+        let world = World::new();
+        let key = world.work.join("../key");
+        let mut keygen = git_command(&world.work, "ssh-keygen");
+        output(
+            keygen
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(&key),
+        );
+        world.git(&["config", "user.signingKey", key.to_str().unwrap()]);
+        let findings = (0..commits).map(|n| {
+            let id = world.commit(&[("docs/a.md", &format!("{n}\n"))]);
+            let rule = "signature/missing";
+            at(
+                judged(
+                    rule,
+                    Level::Deny,
+                    "not signed",
+                    in_commit(Part::Commit, 0, None),
+                ),
+                id,
+            )
+        });
+        let findings = findings.collect();
+        world.paste(&world.decision("main", findings), nothing);
+        let raw = world.git(&["log", "--format=raw", "main..HEAD"]);
+        assert_eq!(raw.matches("BEGIN SSH SIGNATURE").count(), commits, "{raw}");
+        let text = (commits - 1).to_string();
+        assert_eq!(world.git(&["show", "HEAD:docs/a.md"]), text);
+    }
+}
+
+#[test]
 fn pushes_elsewhere_in_parts_and_after_a_merge() {
     let world = World::new();
     for n in 0..3 {

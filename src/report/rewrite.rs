@@ -110,12 +110,21 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
         .iter()
         .find(|update| name.is_none_or(|name| *name == update.command.name))
         .and_then(|update| update.command.new);
-    let only_authors = faults.iter().all(|fault| {
-        let is_author = |judged: &&Judged| Family::of(&judged.finding) == Family::Author;
-        fault.findings.iter().all(is_author)
+    let only_headers = faults.iter().all(|fault| {
+        let family = |judged: &&Judged| Family::of(&judged.finding);
+        let in_header = |judged| matches!(family(judged), Family::Author | Family::Sign);
+        fault.findings.iter().all(in_header)
     });
     if faults.iter().any(|fault| fault.has(Family::Author)) {
         configure_author(cure, decision);
+    }
+    let unsigned: Vec<&Judged> = faults
+        .iter()
+        .flat_map(|fault| fault.findings.iter().copied())
+        .filter(|judged| Family::of(&judged.finding) == Family::Sign)
+        .collect();
+    if !unsigned.is_empty() {
+        cure.configure_signing(&unsigned);
     }
     if let [only] = faults
         && Some(only.commit.id) == tip
@@ -135,10 +144,16 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
         .commits
         .iter()
         .any(|commit| commit.parents.len() > 1);
-    if only_authors {
-        let exec = "git commit --amend --no-edit --allow-empty --reset-author";
+    if only_headers {
+        let mut exec = "git commit --amend --no-edit --allow-empty".to_owned();
+        if faults.iter().any(|fault| fault.has(Family::Author)) {
+            exec.push_str(" --reset-author");
+        }
+        if !unsigned.is_empty() {
+            exec.push_str(" -S");
+        }
         cure.lines.push(Line::run([
-            "git", "rebase", "-r", &base_text, "--exec", exec,
+            "git", "rebase", "-r", &base_text, "--exec", &exec,
         ]));
         return;
     }
@@ -412,6 +427,9 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
     amend.push("--allow-empty".into());
     if fault.has(Family::Author) {
         amend.push("--reset-author".into());
+    }
+    if fault.has(Family::Sign) {
+        amend.push("-S".into());
     }
     cure.lines.push(Line::Run {
         argv: amend,

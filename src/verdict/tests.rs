@@ -165,8 +165,8 @@ fn places_are_put_in_order_with_their_details() {
 fn by_default_what_is_only_possible_is_told() {
     for (confidence, verdict) in [
         (Certain, Verdict::Reject),
-        (Confidence::Likely, Verdict::Reject),
-        (Confidence::Possible, Verdict::Accept),
+        (Likely, Verdict::Reject),
+        (Possible, Verdict::Accept),
     ] {
         let weighed = decide(vec![token("a", "x", 1, confidence)], None, &full(), None);
         assert_eq!(weighed.verdict, verdict, "{confidence:?}");

@@ -364,3 +364,34 @@ fn rules_that_are_not_there_and_suppressions_that_are_over() {
         "{text}"
     );
 }
+
+/// Who can change the keys can sign for anybody; keys that cannot be read refuse.
+#[test]
+fn keys_that_may_sign() {
+    let server = Server::new();
+    server.plain();
+    let keys = server.text("allowed_signers");
+    let policy = format!("{POLICY}signers: {{ ssh: {keys}, revoked: {keys}.revoked }}\n");
+    server.write("policy.yaml", &policy, 0o644);
+    server.write("allowed_signers", "# nobody yet\n", 0o644);
+    let findings = server.findings();
+    assert!(
+        findings.contains("every push that is asked for signatures is refused: the file of revoked keys, allowed_signers.revoked, cannot be read"),
+        "{findings}"
+    );
+    server.write("allowed_signers.revoked", "", 0o644);
+    let (_, text) = server.doctor();
+    assert!(
+        text.contains("ok: the keys that may sign: 0 allowed signers of ssh, 0 OpenPGP keys"),
+        "{text}"
+    );
+    server.write("allowed_signers", "alice ssh-ed25519\n", 0o666);
+    server.chmod("allowed_signers", 0o666);
+    let (_, findings) = server.doctor();
+    for part in [
+        "@/allowed_signers can be changed by everybody on this machine",
+        "warning: line 1 of the allowed signers",
+    ] {
+        assert!(findings.contains(part), "{findings}");
+    }
+}

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::a_kind;
 use crate::identity::Actor;
 use crate::policy::{
-    AllowView, BoundaryView, FreezeView, GuardView, Mode, Policy, Reason, SuppressionView, place,
+    AllowView, BoundaryView, FreezeView, GuardView, Mode, Policy, Reason, SigningView,
+    SuppressionView, place,
 };
 use crate::redact::Quoted;
 
@@ -160,6 +161,16 @@ fn sections(view: &BoundaryView) -> Vec<Section> {
         rows: limits(false),
         empty: "none but the budget of the gate",
     });
+    // Nothing at all where nobody looks at signatures.
+    if !view.signing.is_empty() {
+        let row =
+            |asked: &SigningView| [asked.name.to_owned(), asked.value.clone(), asked.at.clone()];
+        sections.push(Section {
+            title: "Signatures".to_owned(),
+            rows: view.signing.iter().map(row).collect(),
+            empty: "none",
+        });
+    }
     let over_time = limits(true);
     if !over_time.is_empty() {
         sections.push(Section {
@@ -211,6 +222,9 @@ fn facts(policy: &Policy, actor: &Actor, since: Option<&str>) -> Vec<(&'static s
         _ => actor.authors.join(", "),
     };
     facts.push(("authors", authors));
+    if actor.boundary.signing().asks() {
+        facts.push(("signers", actor.signers.join(", ")));
+    }
     if let Some(layer) = &actor.assisted {
         let what = "as well, once a new commit names an agent";
         facts.push(("claims", format!("boundary {} {what}", layer.name())));
@@ -324,6 +338,8 @@ pub(super) fn json(
         "claims_boundary": actor.assisted.as_ref().map(|layer| layer.name()),
         "layers": view.layers,
         "limits": view.limits,
+        "signing": view.signing,
+        "signers": actor.signers,
         "freeze": frozen(actor),
         "suspended_since": since,
         "suppressions": suppressed(policy, actor, repository),
@@ -355,6 +371,7 @@ pub(super) fn reasons_json(
         "identity": actor.name,
         "boundary": actor.boundary.name(),
         "answers": answers,
+        "signing": actor.boundary.view().signing,
         "suppressions": suppressed,
     })
 }

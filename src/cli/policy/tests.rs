@@ -145,3 +145,27 @@ fn suppressions_are_shown_and_explained() {
     assert_eq!(document["suppressions"][0]["expired"], true);
     assert_eq!(document["suppressions"][2]["id"], "own");
 }
+
+#[test]
+fn what_is_asked_of_signatures_is_shown_and_explained() {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/testdata/policies/valid/signatures.yaml"
+    );
+    let bot = |command: &'static str, rest: &[&'static str]| {
+        let start = [command, "--policy", file, "--as", "bot"];
+        ran(&[&start, rest].concat())
+    };
+    insta::assert_snapshot!(
+        [
+            bot("show", &[]),
+            bot("explain", &["--ref", "refs/heads/agents/x"]),
+        ]
+        .join("\n")
+    );
+    let json = bot("show", &["--format", "json"]);
+    let document: serde_json::Value =
+        serde_json::from_str(json.trim_start_matches("exit 0\n")).expect("JSON");
+    assert_eq!(document["signing"][0]["value"], "required");
+    assert_eq!(document["signers"][1], "bot@agents.example");
+}

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::*;
+use crate::identity::signature::wire::put;
 
 fn ssh_keygen(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new("ssh-keygen")
@@ -109,7 +110,7 @@ fn a_host_certificate_and_one_without_principals() {
 }
 
 #[test]
-fn every_cut_of_a_certificate_is_refused_or_another_key_never_a_panic() {
+fn every_cut_of_a_certificate_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     for key in ["ca", "key"] {
@@ -120,12 +121,9 @@ fn every_cut_of_a_certificate_is_refused_or_another_key_never_a_panic() {
     let encoded = line.split_whitespace().nth(2).unwrap();
     let blob = BASE64.decode(encoded.as_bytes()).unwrap();
     let kind = b"ssh-ed25519-cert-v01@openssh.com";
-    let whole = parse(kind, &blob).unwrap();
+    assert!(parse(kind, &blob).is_ok());
     for length in 0..blob.len() {
-        // A cut behind the principals is not seen, and changes nothing that is read.
-        if let Ok(cut) = parse(kind, &blob[..length]) {
-            assert_eq!(cut, whole);
-        }
+        assert!(parse(kind, &blob[..length]).is_err(), "{length}");
     }
 }
 
