@@ -13,7 +13,7 @@ fuzz_target!(init: seeds::write(seeds::keywords_and_text), |data: &[u8]| {
         return;
     };
     let pairs: Vec<(&[u8], usize)> = keywords.iter().map(|word| (word.bytes, word.exact)).collect();
-    let tables = grams::build(&pairs, 1);
+    let tables = grams::build(&pairs, &grams::Common::default(), 1);
     let mut seen = Seen::default();
     Prefilter::of(&tables)
         .expect("tables of `build`")

@@ -59,7 +59,7 @@ fn works(rules: &[Rule]) {
     let Some(words) = Keywords::of(rules) else {
         return;
     };
-    let tables = grams::build(&words.everywhere.words, 1);
+    let tables = grams::build(&words.everywhere.words, &grams::Common::default(), 1);
     let prefilter = Prefilter::of(&tables).expect("tables of `build`");
     // Every keyword is found where it stands.
     for (number, (keyword, _)) in words.everywhere.words.iter().enumerate().take(200) {

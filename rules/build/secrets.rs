@@ -1,7 +1,11 @@
 //! `rules/secrets/*.yaml` becomes `secrets.pack`, which the program embeds: nothing to parse or compile at start.
 //! A rule that is not right fails the build, with file and line.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 
 #[path = "../../src/scan/compile/mod.rs"]
 #[allow(
@@ -36,8 +40,18 @@ pub(crate) fn compile(out: &Path) {
     }
     match compile::read(&files(Path::new("rules/secrets"))) {
         Ok(rules) => {
-            let pack = compile::pack(&rules, HASH_TRIES).expect("fewer than an index can name");
+            let text = include_str!("../common-grams.txt");
+            let common = grams::Common::read(text);
+            let pack = compile::pack(&rules, &common, HASH_TRIES);
+            let pack = pack.expect("fewer than an index can name");
             std::fs::write(out.join("secrets.pack"), pack).expect("OUT_DIR is writable");
+            // The program needs it for packs of a server's own alone.
+            let mut packer = ZlibEncoder::new(Vec::new(), Compression::best());
+            let packed = packer
+                .write_all(text.as_bytes())
+                .and_then(|()| packer.finish());
+            let packed = packed.expect("a vector takes all");
+            std::fs::write(out.join("common-grams.z"), packed).expect("OUT_DIR is writable");
         }
         Err(errors) => {
             for error in &errors {

@@ -31,10 +31,6 @@ struct Entry {
     byte: u8,
 }
 
-/// The most frequent grams of three and of four bytes, in hex, behind how often each occurs in a million places. Of source,
-/// documents, configuration and data files in several languages: `cargo run --example measure -- grams`.
-const COMMON: &str = include_str!("../../rules/common-grams.txt");
-
 /// The multiplier for grams of four bytes.
 pub const OF_FOUR: u32 = 0x9e37_79b1;
 
@@ -47,12 +43,12 @@ pub fn bit(gram: u32, multiplier: u32) -> (usize, u32) {
 }
 
 /// Makes the tables from keywords and how many of their first bytes count with their case. Each keyword must have
-/// [`KEYWORD_MIN_BYTES`]. So many hash functions are tried before the best is taken. The tables, one behind another:
+/// [`KEYWORD_MIN_BYTES`]. Grams that `common` does not list are taken for rare; so many hash functions are tried before the
+/// best is taken. The tables, one behind another:
 /// multiplier, keywords, entries (4 bytes each); the two bitmaps; for each bucket the first of its entries, and one more at
 /// the end (2 each); the entries by bucket ([`ENTRY_BYTES`] each); the end of each keyword in their text, from 0 on (4 each);
 /// how many of its bytes count with their case (1 each); the text of the keywords.
-pub fn build<K: AsRef<[u8]>>(keywords: &[(K, usize)], tries: u32) -> Vec<u8> {
-    let common = Common::read();
+pub fn build<K: AsRef<[u8]>>(keywords: &[(K, usize)], common: &Common, tries: u32) -> Vec<u8> {
     let mut entries = Vec::new();
     let (mut threes, mut fours) = (HashSet::new(), HashSet::new());
     for (index, (keyword, _)) in keywords.iter().enumerate() {
@@ -85,7 +81,7 @@ pub fn build<K: AsRef<[u8]>>(keywords: &[(K, usize)], tries: u32) -> Vec<u8> {
             byte: bytes[other] | 0x20,
         });
     }
-    let multiplier = quietest(&threes, &common, tries);
+    let multiplier = quietest(&threes, common, tries);
     let fours = bitmap(fours.iter().map(|gram| bit(*gram, OF_FOUR)));
     let bucket = |entry: &Entry| bit(entry.gram, OF_FOUR).0;
     entries.sort_by_key(|entry| (bucket(entry), entry.gram, entry.keyword));
@@ -162,13 +158,17 @@ fn bitmap_of_threes(threes: &HashSet<u32>, multiplier: u32) -> Vec<u64> {
 /// How often two bytes that stand in keywords occur in a million places, about.
 const PAIR_PER_MILLION: u64 = 2000;
 
-/// How often the common grams occur in a million places, and a guess for the others.
-struct Common(HashMap<u32, u64>);
+/// How often the common grams occur in a million places, and a guess for the others. The default knows none.
+#[derive(Debug, Clone, Default)]
+pub struct Common(HashMap<u32, u64>);
 
 impl Common {
-    fn read() -> Self {
+    /// Reads `rules/common-grams.txt`: the most frequent grams of three and of four bytes, in hex, behind how often each
+    /// occurs in a million places. Of source, documents, configuration and data files in several languages:
+    /// `cargo run --example measure -- grams`.
+    pub fn read(text: &str) -> Self {
         let mut occurs = HashMap::new();
-        for line in COMMON.lines() {
+        for line in text.lines() {
             let (class, grams) = line.split_once(": ").expect("a line has a figure");
             let class = class.parse().expect("the figure is a number");
             for hex in grams.split(' ') {

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest as _, Sha256};
 
 use super::compile::{self, FILE_MAX_BYTES, Form, GUARDS, RANKS, Rule};
+use super::grams::Common;
 use super::rules::{self, BUILTIN, Guard, Pack, Rank, SecretRule};
 use crate::finding::Confidence;
 
@@ -252,7 +253,7 @@ fn compiled(files: &[(String, String)]) -> Result<Vec<u8>, PackError> {
             "more rules or keywords than a pack can hold".to_owned(),
         ])
     };
-    compile::pack(&all, HASH_TRIES).ok_or_else(too_many)
+    compile::pack(&all, &common_grams(), HASH_TRIES).ok_or_else(too_many)
 }
 
 /// A rule of the program as the compiler takes it.
@@ -320,6 +321,16 @@ fn is_ours_alone(folder: &Path) -> bool {
         return false;
     };
     folder.is_dir() && folder.mode() & 0o022 == 0 && [0, own.uid()].contains(&folder.uid())
+}
+
+/// What the build script was given. A stream that cannot be read makes a slower filter, not a wrong one.
+fn common_grams() -> Common {
+    let packed = include_bytes!(concat!(env!("OUT_DIR"), "/common-grams.z"));
+    let mut text = String::new();
+    match flate2::read::ZlibDecoder::new(&packed[..]).read_to_string(&mut text) {
+        Ok(_) => Common::read(&text),
+        Err(_) => Common::default(),
+    }
 }
 
 /// Removes compiled packs of the same paths that were made of other rules or by another version, and what killed

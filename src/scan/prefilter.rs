@@ -313,7 +313,7 @@ mod tests {
         let mut keywords: Vec<&[u8]> = keywords.iter().map(Vec::as_slice).collect();
         keywords.dedup();
         let pairs: Vec<(&[u8], usize)> = keywords.iter().map(|&bytes| (bytes, exact)).collect();
-        let tables = grams::build(&pairs, 3);
+        let tables = grams::build(&pairs, &grams::Common::default(), 3);
         let mut seen = Seen::default();
         Prefilter::of(&tables).unwrap().walk(text, &mut seen);
         seen.keywords.sort_unstable();
@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn every_length_and_offset_of_the_tail() {
-        let tables = grams::build(&[("ghp_", 0)], 3);
+        let tables = grams::build(&[("ghp_", 0)], &grams::Common::default(), 3);
         let prefilter = Prefilter::of(&tables).unwrap();
         for length in (4..20)
             .chain(STEP - 4..STEP + 12)

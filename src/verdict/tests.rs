@@ -54,7 +54,7 @@ fn paths(judged: &Judged) -> Vec<String> {
     paths.map(ToString::to_string).collect()
 }
 
-use Confidence::{Certain, Possible};
+use Confidence::{Certain, Likely, Possible};
 
 #[test]
 fn one_value_is_one_finding_with_all_its_places() {
@@ -172,4 +172,29 @@ fn by_default_what_is_only_possible_is_told() {
         assert_eq!(weighed.verdict, verdict, "{confidence:?}");
         assert_eq!(weighed.findings.len(), 1);
     }
+}
+
+#[test]
+fn work_without_a_ref_or_without_a_check_is_no_work() {
+    for (refs, checks) in [(0, 1), (1, 0), (0, 0)] {
+        let work = Work {
+            refs: (refs, refs),
+            checks: (checks, checks),
+            ..Work::default()
+        };
+        assert!(!work.is_complete(), "{refs} {checks}");
+    }
+    assert!(full().is_complete());
+}
+
+#[test]
+fn a_policy_cannot_switch_off_what_is_fixed() {
+    let text = "version: 1\nidentities:\n  a: { kind: agent, match: { account: a }, boundary: b }\n\
+                boundaries:\n  b: { checks: { paths: off } }\n";
+    let policy = crate::policy::Policy::parse("policy.yaml", text.as_bytes(), &check::known());
+    let policy = policy.unwrap();
+    let actor = identity::actor_at_any_time(&policy, "a", &[]).unwrap();
+    let level = |rule| level_of(rule, None, Some(&actor)).0;
+    assert_eq!(level("path/policy"), Level::Deny);
+    assert_eq!(level("path/out-of-boundary"), Level::Off);
 }

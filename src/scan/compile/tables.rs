@@ -6,7 +6,7 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
-use super::super::grams;
+use super::super::grams::{self, Common};
 use super::super::marks::MARKS;
 use super::{Form, GUARDS, RANKS, Rule, VALIDATORS};
 
@@ -112,7 +112,7 @@ impl Keywords {
 /// list where the rules of each keyword begin, and the end, and the indices of these rules (2 bytes each); where each rule
 /// begins, and the end; the rules; where each group of words for people begins, and the end; these groups, packed; the
 /// tables of [`grams::build`] for each list. `None`: more than an index can name.
-pub fn pack(rules: &[Rule], tries: u32) -> Option<Vec<u8>> {
+pub fn pack(rules: &[Rule], common: &Common, tries: u32) -> Option<Vec<u8>> {
     let keywords = Keywords::of(rules)?;
     let mut out = Vec::new();
     keywords.everywhere.write(&mut out)?;
@@ -135,8 +135,8 @@ pub fn pack(rules: &[Rule], tries: u32) -> Option<Vec<u8>> {
         starts(parts.iter().map(Vec::len), &mut out)?;
         out.extend(parts.concat());
     }
-    let everywhere = grams::build(&keywords.everywhere.words, tries);
-    let near = grams::build(&keywords.near.words, tries.min(20));
+    let everywhere = grams::build(&keywords.everywhere.words, common, tries);
+    let near = grams::build(&keywords.near.words, common, tries.min(20));
     let lists = [&keywords.everywhere, &keywords.near].map(|list| list.rules_of.len());
     let mut pack = Vec::new();
     for count in [rules.len(), lists[0], lists[1], everywhere.len(), out.len()] {
