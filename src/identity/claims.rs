@@ -7,8 +7,8 @@
 use std::fmt;
 
 use bstr::{BStr, ByteSlice as _};
-use sha2::{Digest as _, Sha256};
 
+use super::signature::ssh;
 use crate::push::Oid;
 use crate::repo::{Commit, History, Signature, Tag};
 
@@ -209,7 +209,7 @@ impl Claims {
     }
 
     fn signature(&mut self, armored: &[u8]) {
-        let Some(key) = signing_key(armored) else {
+        let Some(key) = ssh::claimed_key(armored) else {
             return;
         };
         for agent in AGENTS {
@@ -306,26 +306,6 @@ impl<'a> Trailer<'a> {
             None => matches!(self.key.as_str(), "reviewer" | "approver"),
         }
     }
-}
-
-/// The fingerprint of the ssh key in an armoured signature (PROTOCOL.sshsig of OpenSSH: magic, version, key).
-fn signing_key(armored: &[u8]) -> Option<String> {
-    let text = armored.to_str().ok()?;
-    let inside = text
-        .split_once("-----BEGIN SSH SIGNATURE-----")?
-        .1
-        .split_once("-----END SSH SIGNATURE-----")?
-        .0;
-    let letters: String = inside.split_ascii_whitespace().collect();
-    let blob = data_encoding::BASE64.decode(letters.as_bytes()).ok()?;
-    let rest = blob.strip_prefix(b"SSHSIG")?.get(4..)?;
-    let (length, rest) = rest.split_first_chunk()?;
-    let key = rest.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
-    let digest = Sha256::digest(key);
-    Some(format!(
-        "SHA256:{}",
-        data_encoding::BASE64_NOPAD.encode(&digest)
-    ))
 }
 
 /// The text of `docs/claims.md`.
@@ -510,17 +490,18 @@ mod tests {
             "-----BEGIN SSH SIGNATURE-----\n{}\n-----END SSH SIGNATURE-----",
             data_encoding::BASE64.encode(&blob)
         );
+        use sha2::Digest as _;
         let expected = format!(
             "SHA256:{}",
-            data_encoding::BASE64_NOPAD.encode(&Sha256::digest(key))
+            data_encoding::BASE64_NOPAD.encode(&sha2::Sha256::digest(key))
         );
-        assert_eq!(signing_key(armored.as_bytes()), Some(expected));
+        assert_eq!(ssh::claimed_key(armored.as_bytes()), Some(expected));
         for torn in [
             "",
             "-----BEGIN SSH SIGNATURE-----",
             "-----BEGIN SSH SIGNATURE-----\nAAAA\n-----END SSH SIGNATURE-----",
         ] {
-            assert_eq!(signing_key(torn.as_bytes()), None);
+            assert_eq!(ssh::claimed_key(torn.as_bytes()), None);
         }
     }
 }

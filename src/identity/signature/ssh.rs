@@ -69,6 +69,14 @@ pub(super) fn read_key(text: &[u8]) -> Option<Vec<u8>> {
     (kind(&blob)? == name).then_some(blob)
 }
 
+/// The fingerprint of the key that an armoured signature carries, whether it holds or not.
+pub(crate) fn claimed_key(armored: &[u8]) -> Option<String> {
+    let blob = armor::decode(armored, BEGIN, END)?;
+    let mut rest = Wire(blob.strip_prefix(b"SSHSIG")?);
+    let _version = rest.number()?;
+    rest.string().map(fingerprint)
+}
+
 /// Why a signature does not hold: the rest of a sentence that starts with "the signature".
 pub(super) type Flaw = &'static str;
 
