@@ -2,7 +2,7 @@
 
 use crate::check::{Check, Facts, Rule};
 use crate::finding::{Finding, Level, Part, Place};
-use crate::identity::claims::Trailer;
+use crate::identity::claims::{Trailer, are_one_agent};
 use crate::policy::Kind;
 use crate::push::Oid;
 use crate::redact::Quoted;
@@ -158,14 +158,23 @@ fn approvals(facts: &Facts<'_>, message: &[u8], own: &[&Signature]) -> Vec<Strin
     /// More of them change no verdict.
     const TOLD_MAX: usize = 10;
     let authors = &facts.actor.authors;
-    let is_own = |name: &[u8], mail: &[u8]| match authors.is_empty() {
+    let listed = authors
+        .iter()
+        .map(|author| Trailer::person_in(author.as_bytes()));
+    let own: Vec<(&[u8], &[u8])> = match authors.is_empty() {
         true => own
             .iter()
-            .any(|own| own.email.eq_ignore_ascii_case(mail) && !mail.is_empty()),
-        false => authors.iter().any(|author| {
-            let claimed = [name, b" <", mail, b">"].concat();
-            author.as_bytes().eq_ignore_ascii_case(&claimed)
-        }),
+            .map(|own| (own.name.as_slice(), own.email.as_slice()))
+            .collect(),
+        false => listed.collect(),
+    };
+    let is_own = |name: &[u8], mail: &[u8]| {
+        own.iter().any(|(own_name, own_mail)| {
+            // Without a list, the address of the commit itself will do.
+            let is_named = authors.is_empty() || own_name.eq_ignore_ascii_case(name);
+            let is_it = is_named && !mail.is_empty() && own_mail.eq_ignore_ascii_case(mail);
+            is_it || are_one_agent((own_name, own_mail), (name, mail))
+        })
     };
     let forged = |trailer: &Trailer<'_>| {
         let (name, mail) = trailer.person();

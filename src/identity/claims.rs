@@ -232,6 +232,11 @@ fn named(name: &[u8], mail: &[u8]) -> impl Iterator<Item = &'static Agent> {
     })
 }
 
+/// Whether two names with their mail addresses are of one agent: some sign off by another address than they commit by.
+pub fn are_one_agent(one: (&[u8], &[u8]), other: (&[u8], &[u8])) -> bool {
+    named(one.0, one.1).any(|agent| named(other.0, other.1).any(|of| of.id == agent.id))
+}
+
 fn lines(message: &[u8]) -> impl Iterator<Item = &[u8]> {
     let read = &message[..message.len().min(MESSAGE_MAX_BYTES)];
     // A carriage return moves a terminal to the start of the line, so what follows it is read as a line.
@@ -280,9 +285,13 @@ impl<'a> Trailer<'a> {
         lines(message).filter_map(Trailer::of)
     }
 
-    /// The value as `Name <mail>`: name and address. Without brackets, all of it is the name.
+    /// The value as `Name <mail>`.
     pub fn person(&self) -> (&'a [u8], &'a [u8]) {
-        let value: &'a [u8] = self.value;
+        Trailer::person_in(self.value)
+    }
+
+    /// Name and address of `Name <mail>`. Without brackets, all of it is the name.
+    pub fn person_in(value: &[u8]) -> (&[u8], &[u8]) {
         match value.find_byte(b'<') {
             Some(open) => {
                 let rest = &value[open + 1..];
@@ -452,6 +461,24 @@ mod tests {
         // The name alone is free to choose.
         assert!(of("copilot-swe-agent[bot]", "alice@people.example").is_empty());
         assert!(of("alice", "xnoreply@anthropic.com").is_empty());
+    }
+
+    #[test]
+    fn an_agent_has_several_addresses() {
+        let bot = (
+            &b"dependabot[bot]"[..],
+            &b"49699333+dependabot[bot]@users.noreply.github.com"[..],
+        );
+        let signs = (&b"dependabot[bot]"[..], &b"support@github.com"[..]);
+        assert!(are_one_agent(bot, signs));
+        assert!(!are_one_agent(
+            bot,
+            (b"dependabot[bot]", b"alice@people.example")
+        ));
+        assert!(!are_one_agent(
+            (b"alice", b"a@people.example"),
+            (b"alice", b"a@people.example")
+        ));
     }
 
     #[test]
