@@ -1,6 +1,7 @@
 //! Compiles the data in `rules/` into the tables that the program embeds.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 #[path = "build/agents.rs"]
 mod agents;
@@ -20,4 +21,30 @@ fn main() {
     agents::compile(&root.join("rules"), &out);
     presets::compile(&root.join("rules"), &out);
     secrets::compile(&out);
+}
+
+/// Every `NAME.yaml` of a folder, by name. A mistake fails the build with file and line.
+fn read_folder<T>(
+    folder: &Path,
+    read: impl Fn(&str, &mut Vec<yaml::Mistake>) -> Option<T>,
+) -> BTreeMap<String, T> {
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).expect("the folder is part of the package") {
+        let path = entry.expect("the folder can be read").path();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str()?.strip_suffix(".yaml"))
+            .unwrap_or_else(|| panic!("{}: not named NAME.yaml", path.display()))
+            .to_owned();
+        let text = std::fs::read_to_string(&path).expect("the file can be read");
+        let mut wrong = Vec::new();
+        let file = read(&text, &mut wrong);
+        if let Some(mistake) = wrong.first() {
+            panic!("{}:{}: {mistake}", path.display(), mistake.at.line);
+        }
+        let file = file.expect("a file without mistakes has all that is needed");
+        files.insert(name, file);
+    }
+    files
 }

@@ -1,6 +1,5 @@
 //! `rules/agents/*.yaml` to a static table, checked, in lower case.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -52,25 +51,9 @@ fn trailer(node: &Node<'_>, wrong: &mut Vec<Mistake>) -> Option<(String, String)
 
 /// Writes `agents.rs` into `out`.
 pub(crate) fn compile(rules: &Path, out: &Path) {
-    let folder = rules.join("agents");
-    println!("cargo::rerun-if-changed={}", folder.display());
-    let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(&folder).expect("rules/agents is part of the package") {
-        let path = entry.expect("the folder can be read").path();
-        let id = path
-            .file_name()
-            .and_then(|name| name.to_str()?.strip_suffix(".yaml"))
-            .unwrap_or_else(|| panic!("{}: not named ID.yaml", path.display()))
-            .to_owned();
-        let text = std::fs::read_to_string(&path).expect("the file can be read");
-        let mut wrong = Vec::new();
-        let file = file(&text, &mut wrong);
-        if let Some(mistake) = wrong.first() {
-            panic!("{}:{}: {mistake}", path.display(), mistake.at.line);
-        }
-        let file = file.expect("a file without mistakes has all that is needed");
-        check(&path, &file);
-        files.insert(id, file);
+    let files = crate::read_folder(&rules.join("agents"), file);
+    for (id, file) in &files {
+        check(id, file);
     }
     let mut code = String::from("pub(super) static AGENTS: &[Agent] = &[\n");
     for (id, file) in &files {
@@ -96,8 +79,8 @@ pub(crate) fn compile(rules: &Path, out: &Path) {
     std::fs::write(out.join("agents.rs"), code).expect("the build folder can be written");
 }
 
-fn check(path: &Path, file: &File) {
-    let told = |what: &str, is_right: bool| assert!(is_right, "{}: {what}", path.display());
+fn check(id: &str, file: &File) {
+    let told = |what: &str, is_right: bool| assert!(is_right, "rules/agents/{id}.yaml: {what}");
     told(
         "`kind` is agent or bot",
         ["agent", "bot"].contains(&file.kind.as_str()),

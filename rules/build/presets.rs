@@ -54,25 +54,7 @@ fn entry(node: &Node<'_>, wrong: &mut Vec<Mistake>) -> Option<Entry> {
 
 /// Writes `presets.rs` into `out`.
 pub(crate) fn compile(rules: &Path, out: &Path) {
-    let folder = rules.join("presets");
-    println!("cargo::rerun-if-changed={}", folder.display());
-    let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(&folder).expect("rules/presets is part of the package") {
-        let path = entry.expect("the folder can be read").path();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str()?.strip_suffix(".yaml"))
-            .unwrap_or_else(|| panic!("{}: not named NAME.yaml", path.display()))
-            .to_owned();
-        let text = std::fs::read_to_string(&path).expect("the file can be read");
-        let mut wrong = Vec::new();
-        let file = file(&text, &mut wrong);
-        if let Some(mistake) = wrong.first() {
-            panic!("{}:{}: {mistake}", path.display(), mistake.at.line);
-        }
-        let file = file.expect("a file without mistakes has all that is needed");
-        files.insert(name, file);
-    }
+    let files = crate::read_folder(&rules.join("presets"), file);
     let mut code = String::from("pub(super) static PRESETS: &[Preset] = &[\n");
     for (name, file) in &files {
         let anywhere = file.anywhere.iter().map(|entry| ("**/", entry));

@@ -2,7 +2,7 @@
 
 use crate::check::{Check, Facts, Rule};
 use crate::finding::{Finding, Level, Part, Place};
-use crate::identity::claims::{Trailer, are_one_agent};
+use crate::identity::claims::{MESSAGE_MAX_BYTES, Trailer, are_one_agent};
 use crate::policy::Kind;
 use crate::push::Oid;
 use crate::redact::Quoted;
@@ -18,7 +18,8 @@ static RULES: &[Rule] = &[
         doc: "A trailer such as `Signed-off-by`, `Reviewed-by`, `Approved-by`, `Acked-by` or `Tested-by` with a name that \
               is not one of the identity's `authors:` (without these: not the author or committer of the commit). People \
               and tools take it for the word of that person. Trailers are read anywhere in a message, quoted and \
-              indented lines aside; `Co-authored-by` is no approval. People often add the word of others: they are not \
+              indented lines aside; `Co-authored-by` is no approval. A message \
+              of more than 1 MiB is not read to its end and counts as one. People often add the word of others: they are not \
               checked unless the policy says so.",
         default: Level::Deny,
         default_human: Level::Off,
@@ -60,6 +61,7 @@ impl Check for Claims {
             named(facts, findings);
         }
         for new in &facts.history.commits {
+            facts.budget.check_time()?;
             let commit = &new.commit;
             let mut found = |part, title: &'static str, rule: &'static str, detail: String| {
                 push(
@@ -85,6 +87,7 @@ impl Check for Claims {
             }
         }
         for new in &facts.history.tags {
+            facts.budget.check_time()?;
             let tag = &new.tag;
             let mut found = |part, title: &'static str, rule: &'static str, detail: String| {
                 push(
@@ -157,6 +160,12 @@ fn of_another(facts: &Facts<'_>, signature: &Signature) -> Option<String> {
 fn approvals(facts: &Facts<'_>, message: &[u8], own: &[&Signature]) -> Vec<String> {
     /// More of them change no verdict.
     const TOLD_MAX: usize = 10;
+    if message.len() > MESSAGE_MAX_BYTES {
+        let limit = MESSAGE_MAX_BYTES;
+        return vec![format!(
+            "a message of more than {limit} bytes is not read to its end"
+        )];
+    }
     let authors = &facts.actor.authors;
     let listed = authors
         .iter()

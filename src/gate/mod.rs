@@ -147,7 +147,7 @@ impl State {
         let history = History::of(request.repo, updates, &request.trusted, request.budget)?;
         self.work.refs.1 = history.moves.len() as u64;
         self.commits = briefs(&history, updates);
-        self.claims = claims::of_push(&history);
+        self.claims = claims::of_push(&history, request.budget).map_err(Unjudged::Exhausted)?;
         self.assist(actor);
         let signers = match actor.boundary.signing().asks() {
             true => Some(signers(request)?),

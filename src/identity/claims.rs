@@ -9,13 +9,14 @@ use std::fmt;
 use bstr::{BStr, ByteSlice as _};
 
 use super::signature::ssh;
+use crate::budget::{Budget, Exhausted};
 use crate::push::Oid;
 use crate::repo::{Commit, History, Signature, Tag};
 
 include!(concat!(env!("OUT_DIR"), "/agents.rs"));
 
-/// Longest message that is read for marks, in bytes. What stands behind is no place for a trailer.
-const MESSAGE_MAX_BYTES: usize = 64 << 10;
+/// Longest message that is read for marks and trailers, in bytes. An agent's longer one is refused: trailers stand at the end.
+pub const MESSAGE_MAX_BYTES: usize = 1 << 20;
 
 /// A coding agent or another program that commits by itself, as commits show it. Texts are in lower case.
 #[derive(Debug, PartialEq, Eq)]
@@ -102,8 +103,8 @@ impl fmt::Display for Claimed {
     }
 }
 
-/// The agents that the new commits and tags of a push name, the first named first.
-pub fn of_push(history: &History) -> Vec<Claimed> {
+/// The agents that the new commits and tags of a push name, the first named first. An error: the time is spent.
+pub fn of_push(history: &History, budget: &Budget) -> Result<Vec<Claimed>, Exhausted> {
     let commits = history.commits.iter().map(|new| {
         let update = new.updates.first().copied().unwrap_or(0);
         (new.commit.id, update, of_commit(&new.commit))
@@ -114,6 +115,7 @@ pub fn of_push(history: &History) -> Vec<Claimed> {
     });
     let mut all: Vec<Claimed> = Vec::new();
     for (id, update, claims) in commits.chain(tags) {
+        budget.check_time()?;
         for Claim { agent, source } in claims {
             let found = all.iter().position(|one| one.agent.id == agent.id);
             let index = found.unwrap_or_else(|| {
@@ -135,7 +137,7 @@ pub fn of_push(history: &History) -> Vec<Claimed> {
             }
         }
     }
-    all
+    Ok(all)
 }
 
 /// The agents that a commit names, each once for each source.
@@ -182,9 +184,13 @@ impl Claims {
     fn message(&mut self, message: &[u8]) {
         for line in lines(message) {
             if let Some(trailer) = Trailer::of(line) {
-                let (name, mail) = trailer.person();
-                for agent in named(name, mail) {
-                    self.add(agent, Source::Trailer);
+                // Each address on the line: a mark counts whoever else stands beside it.
+                let mut parts = trailer.value.split(|byte| matches!(byte, b'<' | b'>'));
+                let name = parts.next().unwrap_or_default();
+                for part in std::iter::once(&b""[..]).chain(parts) {
+                    for agent in named(name, part) {
+                        self.add(agent, Source::Trailer);
+                    }
                 }
                 let value = trailer.value.to_lowercase();
                 let is_its = |(key, start): &(&str, &str)| {
@@ -290,15 +296,15 @@ impl<'a> Trailer<'a> {
         Trailer::person_in(self.value)
     }
 
-    /// Name and address of `Name <mail>`. Without brackets, all of it is the name.
+    /// Name and address of `Name <mail>`. Without brackets, or with more behind them, all of it is the name: a line with two
+    /// people is not the word of the first.
     pub fn person_in(value: &[u8]) -> (&[u8], &[u8]) {
-        match value.find_byte(b'<') {
-            Some(open) => {
-                let rest = &value[open + 1..];
-                let close = rest.find_byte(b'>').unwrap_or(rest.len());
-                (value[..open].trim(), rest[..close].trim())
+        let inside = value.trim().strip_suffix(b">");
+        match inside.and_then(|inside| Some((inside, inside.find_byte(b'<')?))) {
+            Some((inside, open)) if !inside[open + 1..].contains(&b'>') => {
+                (inside[..open].trim(), inside[open + 1..].trim())
             }
-            None => (value, b""),
+            _ => (value, b""),
         }
     }
 
@@ -361,7 +367,7 @@ They serve three ends.
   identity of the policy (`claim/identity`). `Co-authored-by` is no approval. Both are of the check `claims`.
 
 Addresses count whole, in any case; a name counts alone only where the table has one. Trailers are read anywhere in the first
-64 KiB of a message, in any case, with blanks or other dashes for the hyphens; lines that are quoted with `>` or indented by
+MiB of a message (an agent's longer one is refused), in any case, with blanks or other dashes for the hyphens; lines that are quoted with `>` or indented by
 four blanks are not.
 
 One file an agent in `rules/agents/`: `name`, `kind` (`agent` or `bot`), `references`, and at least one of `mails`, `names`
@@ -421,6 +427,10 @@ mod tests {
             (
                 "Co-authored-by: Copilot <223556219+Copilot@users.noreply.github.com>",
                 Some(("copilot", Source::Trailer)),
+            ),
+            (
+                "Co-authored-by: alice <a@people.example>, x <noreply@anthropic.com> (both)",
+                Some(("claude-code", Source::Trailer)),
             ),
             ("Made-with: Cursor", Some(("cursor", Source::Trailer))),
             (
@@ -496,7 +506,9 @@ mod tests {
             let found = Trailer::of(line.as_bytes()).map(|trailer| trailer.key);
             assert_eq!(found.as_deref(), key, "{line}");
         }
-        let trailer = Trailer::of(b"Signed-off-by: Alice A. <a@b.example> # yes").unwrap();
+        let two = Trailer::of(b"Signed-off-by: a <a@b.example>, c <c@d.example>").unwrap();
+        assert_eq!(two.person().1, b"");
+        let trailer = Trailer::of(b"Signed-off-by: Alice A. <a@b.example> ").unwrap();
         assert_eq!(trailer.person(), (&b"Alice A."[..], &b"a@b.example"[..]));
         assert!(trailer.is_approval());
         assert!(
