@@ -4,3 +4,28 @@
 //! so is what several runs told together.
 
 pub mod record;
+
+mod agents;
+mod commits;
+mod findings;
+mod tips;
+mod walk;
+
+use bstr::ByteSlice as _;
+
+use crate::check;
+use crate::redact::Quoted;
+
+/// Bytes of a repository, fit to be shown: secrets masked, quoted and cut.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    let masked = check::masked(bytes);
+    Quoted(masked.as_deref().unwrap_or(bytes).as_bytes()).to_string()
+}
+
+/// Seconds since 1970 as records show them. Commits say what they like: what lies outside the years 1970 to 9999 is shown as
+/// the end of these.
+pub(crate) fn time(seconds: i64) -> String {
+    let within = seconds.clamp(0, 253_402_207_200);
+    let time = jiff::Timestamp::from_second(within).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    time.to_string()
+}

@@ -219,6 +219,9 @@ pub struct Finding {
     /// The last commit that brings it to one of its places.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<Commit>,
+    /// The last commit that takes it away from one of its places, where no ref shows it any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Commit>,
     /// A ref still shows it at its tip. Else it stands in the history alone.
     pub at_tip: bool,
     /// No ref reaches it: objects that a push, a reset or a delete left behind.

@@ -10,12 +10,14 @@ mod paths;
 mod refs;
 mod secrets;
 mod signatures;
+mod texts;
 mod unicode;
 
 use std::ops::Range;
 
 pub(crate) use limits::{Brings, over_time, too_many_lines};
 pub(crate) use secrets::masked;
+pub(crate) use texts::{of_commit as texts_of_commit, of_tag as texts_of_tag};
 
 use crate::budget::Budget;
 use crate::finding::{Confidence, Evidence, Finding, Level, Part, PolicyAt, RuleId};

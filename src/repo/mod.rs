@@ -6,6 +6,7 @@
 mod alternates;
 mod changes;
 mod config;
+mod differ;
 mod graph;
 mod history;
 mod layout;
@@ -27,6 +28,7 @@ mod trees;
 use std::ffi::OsString;
 
 pub use changes::{Change, Entry, Origin};
+pub use differ::{Differ, Differing};
 pub use history::{History, NewCommit, NewContent, NewTag, contains};
 pub use layout::{Layout, RefStorage};
 pub use lines::{Added, differing};
@@ -129,6 +131,21 @@ impl Repo {
     /// All refs below `prefix`, which ends with `/`, in byte order, symbolic refs followed.
     pub fn refs_under(&self, prefix: &[u8]) -> Result<Vec<(RefName, Oid)>, RepoError> {
         self.refs.under(prefix)
+    }
+
+    /// All refs in byte order, symbolic refs followed, and what of them cannot be read: one that is broken hides no other.
+    pub fn all_refs(&self) -> (Vec<(RefName, Oid)>, Vec<RepoError>) {
+        self.refs.all()
+    }
+
+    /// The commit that `HEAD` names by itself. `None`: it names a branch; with reftables it is not asked.
+    pub fn detached_head(&self) -> Result<Option<Oid>, RepoError> {
+        self.refs.detached()
+    }
+
+    /// Commits whose parents are not here: those of a shallow clone.
+    pub fn shallow(&self) -> Result<std::collections::HashSet<Oid>, RepoError> {
+        history::shallow(self)
     }
 
     /// Whether the repository has any ref at all.
