@@ -7,7 +7,10 @@ pub mod record;
 
 mod agents;
 mod commits;
+mod contents;
 mod findings;
+mod replay;
+pub mod repository;
 mod tips;
 mod walk;
 

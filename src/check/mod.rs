@@ -237,6 +237,15 @@ pub fn find_rule(id: &str) -> (&'static str, Option<&'static Rule>) {
     ("unknown", None)
 }
 
+/// The level of a content finding where no policy was given.
+pub(crate) fn default_level(rule: &str, confidence: Option<Confidence>) -> Level {
+    match confidence {
+        Some(Confidence::Possible) => Level::Warn,
+        Some(_) => Level::Deny,
+        None => find_rule(rule).1.map_or(Level::Deny, |rule| rule.default),
+    }
+}
+
 /// Whether a push that this rule refuses may pass unchanged at another time, or once somebody has acted: it says nothing
 /// against the pusher.
 pub fn is_of_time(rule: &str) -> bool {

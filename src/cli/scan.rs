@@ -295,7 +295,7 @@ impl Walk<'_> {
     /// Tells of one hit, unless the policy or the baseline has an answer to it.
     fn hit(&mut self, name: &[u8], text: &Text<'_>, hit: &Hit, at: (u64, usize)) {
         let level = match &mut self.weights {
-            None => weight::default_level(hit),
+            None => check::default_level(&hit.rule, hit.confidence),
             Some(weights) => {
                 // Standard input is no path of a repository.
                 let is_file = text.part == Part::Path || text.path.is_some();

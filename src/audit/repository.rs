@@ -1,0 +1,416 @@
+//! The audit of one repository, from its objects to its records.
+
+use std::collections::BTreeMap;
+
+use bstr::BString;
+
+use super::agents::{self, Cast};
+use super::commits::{self, Commits, Node};
+use super::findings::{self, Teller, refs_of};
+use super::record::{self, Record};
+use super::replay::{Replay, Replayed, replay};
+use super::tips::{self, LeadsTo, Tip};
+use super::walk::{Fresh, Sought, Thing, at_tips, walk};
+use super::{contents, shown};
+use crate::budget::Budget;
+use crate::check::{self, Hit, Text};
+use crate::finding::{Level, Part};
+use crate::identity;
+use crate::policy::{Pattern, Policy};
+use crate::redact::FingerprintKey;
+use crate::repo::{Layout, Repo};
+use crate::verdict;
+
+/// Things that could not be looked at, and that are listed.
+const UNREAD_MAX: usize = 100;
+
+/// What is asked of every repository of a run.
+pub struct Question<'a> {
+    /// The policy to judge by; none: nothing is replayed, and every agent is undeclared.
+    pub policy: Option<&'a Policy>,
+    /// The key of fingerprints.
+    pub key: &'a FingerprintKey,
+    /// Judge every commit as this identity of the policy.
+    pub as_identity: Option<&'a str>,
+    /// Refs to look at; empty: all.
+    pub refs: &'a [Pattern],
+    /// Paths to look at; empty: all.
+    pub paths: &'a [Pattern],
+    /// Commits from this moment on, seconds since 1970.
+    pub since: Option<i64>,
+    /// Commits before this moment.
+    pub until: Option<i64>,
+    /// Threads for one repository.
+    pub threads: usize,
+}
+
+/// A repository that is asked about.
+pub struct Subject<'a> {
+    /// Its name in records.
+    pub name: &'a str,
+    /// Its names as a policy's `repositories:` has them, most specific first.
+    pub names: &'a [String],
+    /// Where it was found, for people.
+    pub path: &'a str,
+    /// Where everything of it is.
+    pub layout: &'a Layout,
+}
+
+/// Everything that is told of one repository, its own record first. Never fails: what could not be looked at is told.
+pub fn audit(subject: &Subject<'_>, question: &Question<'_>) -> Vec<Record> {
+    let mut about = record::Repository {
+        repository: subject.name.to_owned(),
+        path: subject.path.to_owned(),
+        ..record::Repository::default()
+    };
+    let mut records = match look(subject, question, &mut about) {
+        Ok(records) => records,
+        Err(why) => {
+            about.unread.push(record::Unread {
+                what: "the repository".into(),
+                why,
+                objects: 0,
+            });
+            about.status = "failed".into();
+            Vec::new()
+        }
+    };
+    about.unread.sort();
+    about.unread.dedup();
+    about.unread_count = about.unread.len() as u64;
+    about.unread.truncate(UNREAD_MAX);
+    if about.status.is_empty() {
+        let whole = about.unread.is_empty();
+        about.status = if whole { "complete" } else { "incomplete" }.into();
+    }
+    records.insert(0, Record::Repository(about));
+    records
+}
+
+fn look(
+    subject: &Subject<'_>,
+    question: &Question<'_>,
+    about: &mut record::Repository,
+) -> Result<Vec<Record>, String> {
+    let told = |error: crate::repo::RepoError| error.to_string();
+    let repo = Repo::open(subject.layout.clone()).map_err(told)?;
+    let budget = Budget::new(commits::bounds());
+    let looked = contents::look(&repo, question.key, question.threads).map_err(told)?;
+    about.objects = looked.objects;
+    about.bytes = looked.bytes;
+    about.unread.extend(looked.unread);
+    let shallow = repo.shallow().map_err(told)?;
+    let mut commits = Commits::new(looked.collectors, &shallow);
+    about.unread.append(&mut commits.unread);
+    let texts = std::mem::take(&mut commits.hits);
+    let reader = repo.reader();
+    let tips = tips::of(
+        &repo,
+        &reader,
+        &commits,
+        question.refs,
+        &budget,
+        &mut about.unread,
+    );
+    about.refs = tips.len() as u64;
+    let tip_nodes: Vec<Node> = (tips.iter())
+        .filter_map(|tip| match tip.leads_to {
+            LeadsTo::Commit(node) => Some(node),
+            _ => None,
+        })
+        .collect();
+    let reached = commits.reachable(&tip_nodes);
+    let narrowed = question.since.is_some() || question.until.is_some();
+    let in_time = |time: i64| {
+        question.since.is_none_or(|since| time >= since)
+            && question.until.is_none_or(|until| time < until)
+    };
+    let is_chosen = |node: Node| {
+        let known = reached[node as usize] || question.refs.is_empty();
+        known && in_time(commits.rows[node as usize].time)
+    };
+    let nodes: Vec<Node> = (0..commits.rows.len() as Node)
+        .filter(|node| is_chosen(*node))
+        .collect();
+    let in_refs: Vec<Node> = (nodes.iter().copied())
+        .filter(|node| reached[*node as usize])
+        .collect();
+    about.commits = in_refs.len() as u64;
+    let times = in_refs.iter().map(|node| commits.rows[*node as usize].time);
+    about.first = times.clone().min().map(super::time);
+    about.last = times.max().map(super::time);
+
+    let cast = Cast::new(&commits, question.policy);
+    let teller = Teller {
+        commits: &commits,
+        cast: &cast,
+    };
+    let sought = Sought {
+        repo: &repo,
+        key: question.key,
+        budget: &budget,
+        commits: &commits,
+        cast: &cast,
+        found: &looked.found,
+        odd: &looked.odd,
+        paths: question.paths,
+    };
+    let mut walked = walk(&sought, &nodes);
+    about.unread.append(&mut walked.unread);
+    let mut shown_now = at_tips(&sought, &tips);
+    about.unread.append(&mut shown_now.unread);
+    if narrowed || !question.paths.is_empty() {
+        // What no commit brings has no time, and what is asked for here is a time or a path.
+        shown_now.fresh.clear();
+    }
+
+    let replayed = match question.policy {
+        Some(policy) => replay(
+            &Replay {
+                repo: &repo,
+                policy,
+                key: question.key,
+                commits: &commits,
+                tips: &tips,
+                repository: subject.names,
+                as_identity: question.as_identity,
+            },
+            &teller,
+            &in_refs,
+        ),
+        None => Replayed::default(),
+    };
+    about.unread.extend(replayed.unread);
+    about.refused_commits = replayed.refused.len() as u64;
+
+    let is_refused = |node: Node| replayed.refused.contains(&node);
+    let in_time_tags: Vec<_> = (commits.tags.values())
+        .filter(|tag| in_time(tag.time) && tips.iter().any(|tip| tip.tags.contains(&tag.id)))
+        .collect();
+    let brief = |node: Node| teller.brief(node);
+    let mut agents = agents::inventory(
+        &cast,
+        &commits,
+        &in_refs,
+        &in_time_tags,
+        &walked,
+        &is_refused,
+        &brief,
+    );
+    name_refs_of_agents(&mut agents, &cast, &commits, &tips, &in_refs);
+
+    let texts = of_texts(texts, &commits, &is_chosen, question, &tips, &in_time);
+    let texts = texts.chain(of_ref_names(&tips, question));
+    let stray = match narrowed || !question.refs.is_empty() || !question.paths.is_empty() {
+        true => Vec::new(),
+        false => stray(&sought, &walked, &shown_now.blobs),
+    };
+    let weights = Weights::new(subject, question)?;
+    let mut found = findings::of(
+        &sought,
+        &teller,
+        &tips,
+        walked,
+        shown_now,
+        texts.collect(),
+        stray,
+        &reached,
+        &|hit, path| weights.level(hit, path),
+    );
+    about.secrets = count(&found, |one| one.rule.starts_with("secret/"));
+    about.secrets_at_tip = count(&found, |one| one.rule.starts_with("secret/") && one.at_tip);
+    found.extend(replayed.findings);
+
+    about.agents = agents.len() as u64;
+    let mut levels: BTreeMap<String, u64> = BTreeMap::new();
+    for one in &found {
+        *levels.entry(one.level.clone()).or_default() += 1;
+    }
+    about.findings = levels;
+    let mut records = Vec::with_capacity(agents.len() + found.len());
+    for mut agent in agents {
+        agent.repository = subject.name.to_owned();
+        records.push(Record::Agent(agent));
+    }
+    for mut one in found {
+        one.repository = subject.name.to_owned();
+        records.push(Record::Finding(Box::new(one)));
+    }
+    Ok(records)
+}
+
+fn count(found: &[record::Finding], is: impl Fn(&record::Finding) -> bool) -> u64 {
+    found.iter().filter(|one| is(one)).count() as u64
+}
+
+/// Names the refs that reach commits of each agent, 64 agents a round.
+fn name_refs_of_agents(
+    agents: &mut [record::Agent],
+    cast: &Cast,
+    commits: &Commits,
+    tips: &[Tip],
+    nodes: &[Node],
+) {
+    for (round, agents) in agents.chunks_mut(64).enumerate() {
+        let _ = round;
+        let mut bits = vec![0_u64; commits.rows.len()];
+        for node in nodes {
+            for index in cast.of(&commits.rows[*node as usize]) {
+                let id = &cast.actors[index as usize].id;
+                if let Some(place) = agents.iter().position(|agent| agent.agent == *id) {
+                    bits[*node as usize] |= 1 << place;
+                }
+            }
+        }
+        let reach = commits.reach(&|node| bits[node as usize]);
+        for (place, agent) in agents.iter_mut().enumerate() {
+            (agent.refs, agent.ref_count) = refs_of(tips, &reach, place);
+        }
+    }
+}
+
+/// Hits in messages, names and headers.
+fn of_texts<'t>(
+    texts: Vec<commits::TextHit>,
+    commits: &'t Commits,
+    is_chosen: &'t dyn Fn(Node) -> bool,
+    question: &'t Question<'_>,
+    tips: &'t [Tip],
+    in_time: &'t dyn Fn(i64) -> bool,
+) -> impl Iterator<Item = Fresh> + 't {
+    texts.into_iter().filter_map(move |text| {
+        let commit = commits.nodes.get(&text.object).copied();
+        let is_wanted = match (commit, commits.tags.get(&text.object)) {
+            (Some(node), _) => is_chosen(node),
+            (None, Some(tag)) => {
+                let named = || tips.iter().any(|tip| tip.tags.contains(&tag.id));
+                in_time(tag.time) && (question.refs.is_empty() || named())
+            }
+            (None, None) => false,
+        };
+        // A message has no path.
+        (is_wanted && question.paths.is_empty()).then(|| Fresh {
+            thing: Thing::new(&text.hit, text.print, Some(text.object.as_slice())),
+            part: text.part,
+            commit,
+            path: None,
+            blob: None,
+            tag: commit.is_none().then_some(text.object),
+            name: None,
+            at: Some((text.line, text.column)),
+            hit: text.hit,
+        })
+    })
+}
+
+/// Hits in the names of refs.
+fn of_ref_names(tips: &[Tip], question: &Question<'_>) -> Vec<Fresh> {
+    let mut fresh = Vec::new();
+    for tip in tips.iter().filter(|_| question.paths.is_empty()) {
+        let text = Text {
+            part: Part::Ref,
+            path: None,
+            bytes: &tip.name,
+        };
+        for hit in commits::hits(&text, question.key).unwrap_or_default() {
+            let print = commits::print(&hit, &tip.name, question.key);
+            fresh.push(Fresh {
+                thing: Thing::new(&hit, print, Some(&tip.name)),
+                hit,
+                part: Part::Ref,
+                commit: None,
+                path: None,
+                blob: None,
+                tag: None,
+                name: Some(tip.name.clone()),
+                at: None,
+            });
+        }
+    }
+    fresh
+}
+
+/// Hits of blobs that neither a commit nor a ref has: left behind, or only staged.
+fn stray(
+    sought: &Sought<'_>,
+    walked: &super::walk::Walked,
+    at_tips: &std::collections::HashSet<(crate::push::Oid, BString)>,
+) -> Vec<Fresh> {
+    let bare: std::collections::HashSet<_> = at_tips.iter().map(|(blob, _)| *blob).collect();
+    let mut fresh = Vec::new();
+    for (blob, hits) in sought.found {
+        if walked.seen.contains(blob) || bare.contains(blob) {
+            continue;
+        }
+        for hit in hits.iter() {
+            fresh.push(Fresh {
+                thing: super::walk::thing_of(hit, sought.key, b""),
+                hit: hit.clone(),
+                part: Part::Content,
+                commit: None,
+                path: None,
+                blob: Some(*blob),
+                tag: None,
+                name: None,
+                at: None,
+            });
+        }
+    }
+    fresh
+}
+
+/// What content findings weigh: by the defaults, or for the identity that is asked about; what the policy suppresses
+/// nothing.
+struct Weights<'a> {
+    actor: Option<identity::Actor>,
+    entries: Option<crate::policy::InForce<'a>>,
+}
+
+impl<'a> Weights<'a> {
+    fn new(subject: &Subject<'_>, question: &Question<'a>) -> Result<Self, String> {
+        let Some(policy) = question.policy else {
+            return Ok(Weights {
+                actor: None,
+                entries: None,
+            });
+        };
+        let actor = question
+            .as_identity
+            .map(|name| identity::actor_at_any_time(policy, name, subject.names))
+            .transpose()
+            .map_err(|refused| refused.to_string());
+        // An identity without a boundary in this repository: replay says so, and the defaults hold.
+        let actor = actor.ok().flatten();
+        let boundary = actor.as_ref().map_or("", |actor| actor.boundary.name());
+        let entries = policy.suppressions_for(
+            question.as_identity,
+            boundary,
+            subject.names,
+            jiff::Timestamp::now(),
+        );
+        Ok(Weights {
+            entries: Some(entries),
+            actor,
+        })
+    }
+
+    fn level(&self, hit: &Hit, path: Option<&[u8]>) -> Option<Level> {
+        let value = hit.evidence.as_ref().map(|evidence| evidence.fingerprint);
+        let entry =
+            (self.entries.as_ref()).and_then(|entries| entries.find(&hit.rule, value, path));
+        if entry.is_some_and(|entry| !entry.expired) {
+            return None;
+        }
+        let level = match &self.actor {
+            Some(actor) => verdict::level_of(&hit.rule, hit.confidence, Some(actor)).0,
+            None => check::default_level(&hit.rule, hit.confidence),
+        };
+        Some(level).filter(|level| *level > Level::Off)
+    }
+}
+
+/// A path or name as records show it.
+pub(super) fn named(path: &std::path::Path) -> String {
+    use std::os::unix::ffi::OsStrExt as _;
+    shown(path.as_os_str().as_bytes())
+}
