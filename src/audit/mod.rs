@@ -11,6 +11,7 @@ mod contents;
 mod findings;
 mod replay;
 pub mod repository;
+pub mod tell;
 mod tips;
 mod walk;
 

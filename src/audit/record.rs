@@ -21,6 +21,7 @@ pub const DAYS_MAX: usize = 3_660;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Record {
     /// One repository, and how much of it was looked at.
@@ -37,6 +38,7 @@ pub enum Record {
 
 /// One repository, and how much of it was looked at.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Repository {
     /// Its name: from the host's layout where that tells it, else its path.
@@ -82,6 +84,7 @@ pub struct Repository {
 
 /// A ledger as the audit found it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Ledger {
     /// Where it is.
@@ -99,6 +102,7 @@ pub struct Ledger {
 
 /// A thing that could not be looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Unread {
     /// An object, a pack, a ref, a folder.
@@ -111,6 +115,7 @@ pub struct Unread {
 
 /// One agent or identity that was at work.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Agent {
     /// The repository.
@@ -154,6 +159,7 @@ pub struct Agent {
 
 /// A commit, as far as a reader needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Commit {
     /// The commit or tag object.
@@ -169,6 +175,7 @@ pub struct Commit {
 
 /// One secret, hidden text, or thing that a policy would have refused.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Finding {
     /// The repository.
@@ -238,6 +245,7 @@ pub struct Finding {
 
 /// One place of a finding.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Place {
     /// Which text: `content`, `message`, …
@@ -269,6 +277,7 @@ pub struct Place {
 
 /// Ledger and repository do not agree here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Uncovered {
     /// The repository.
@@ -304,6 +313,7 @@ pub struct Uncovered {
 
 /// Totals of a run, or of several that were put together.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Summary {
     /// Always absent: it is of all repositories.
