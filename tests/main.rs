@@ -4,7 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod audit_page;
 mod binary;
+mod browser;
 mod cases;
 mod demo;
 mod faults;

@@ -47,7 +47,7 @@ pub(super) fn agents(page: &mut Page, view: &View<'_>, rows: &Rows<'_>) {
             }
         };
         cells.count(one.commits).count(one.signed);
-        cells.count(one.refused_commits).raw("<td class=k>");
+        cells.count(one.refused_commits).raw("<td>");
         if let (Some(from), Some(to)) = (&one.first, &one.last) {
             let (from, to) = (day(&from.time), day(&to.time));
             cells.text(&format!("{from} to {to}"));
@@ -110,10 +110,8 @@ pub(super) fn repositories(page: &mut Page, view: &View<'_>) {
             cells.count(one.findings.get(level).copied().unwrap_or(0));
         }
         cells.count(one.secrets).count(one.secrets_at_tip);
-        cells
-            .count(one.refused_commits)
-            .count(one.uncovered)
-            .raw("<td class=k>");
+        cells.count(one.refused_commits).count(one.uncovered);
+        cells.raw("<td>");
         if let (Some(from), Some(to)) = (&one.first, &one.last) {
             cells.text(&format!("{} to {}", day(from), day(to)));
         }

@@ -4,6 +4,8 @@ use super::super::view::{number, start, word};
 
 /// Rows of one table; more are counted.
 pub(super) const ROWS_MAX: usize = 10_000;
+/// Rows that the script shows at a time.
+const PAGE: usize = 200;
 /// Bytes of all tables; a row that would not fit, and those after it, are counted.
 const BYTES_MAX: usize = 32 << 20;
 /// Things that a list in a row names.
@@ -208,7 +210,9 @@ impl Page {
             if let Some(repository) = row.repository {
                 body.raw(&format!("' data-r='{repository}"));
             }
-            body.raw("'>").raw(&cells.0);
+            // The script shows so many at a time, and need not hide the others first.
+            let late = if place < PAGE { "'>" } else { "' class=late>" };
+            body.raw(late).raw(&cells.0);
             shown += 1;
         }
         body.raw("</table>");

@@ -1,7 +1,7 @@
 'use strict';
 // Adds filters, sorting and paging to tables that stand complete in the page. Text goes in by textContent and append alone.
 (() => {
-  const STEP = 200, OPTIONS_MAX = 300;
+  const PAGE = 200, OPTIONS_MAX = 300;
   const make = (tag, props, ...inner) => {
     const one = Object.assign(document.createElement(tag), props);
     one.append(...inner);
@@ -19,7 +19,7 @@
       if (!texts.has(row)) texts.set(row, row.textContent.toLowerCase());
       return texts.get(row);
     };
-    const list = { section, rows, limit: STEP };
+    const list = { section, rows, page: 0, whole: false };
     const search = make('input', { type: 'search', autocomplete: 'off', spellcheck: false });
     const select = (all, values) => {
       const one = make('select', {}, make('option', { value: '' }, all));
@@ -33,47 +33,48 @@
     const repository = here.length > 1 && here.length <= OPTIONS_MAX && section.id !== 'repositories' && select('all', here);
     const shown = make('output', {});
     const clear = make('button', { type: 'button', hidden: true }, 'Clear filters');
-    const more = make('button', { type: 'button', className: 'more' });
-    const all = make('button', { type: 'button', className: 'more' }, 'Show all');
+    const pager = ['Previous', 'Next', 'Show all'].map((name) => make('button', { type: 'button', className: 'more' }, name));
+    const [previous, next, all] = pager;
     const label = (name, control) => control ? [make('label', {}, name, control)] : [];
     section.querySelector('table.rows').before(make('div', { className: 'bar' },
       ...label('Filter by text', search), ...label(section.dataset.l || 'Level', level), ...label('Repository', repository), clear, shown));
-    section.append(more, all);
+    section.append(...pager);
 
     list.state = () => ({ filter: search.value, level: level ? level.value : '', repository: repository ? names.get(repository.value) || '' : '' });
     list.set = (state) => {
       search.value = state.filter || '';
       if (level) level.value = kinds.includes(state.level) ? state.level : '';
       if (repository) repository.value = (here.find(([, name]) => name === state.repository) || [''])[0];
-      list.limit = STEP;
+      list.page = 0;
       list.show();
     };
     list.show = () => {
       const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
       const kind = level ? level.value : '', number = repository ? repository.value : '';
+      const from = list.whole ? 0 : list.page * PAGE, to = list.whole ? Infinity : from + PAGE;
       let count = 0;
       for (const row of rows) {
         const fits = (!kind || row.dataset.l === kind) && (!number || row.dataset.r === number) && words.every((word) => text(row).includes(word));
         row.hidden = !fits;
-        row.classList.toggle('late', fits && count >= list.limit);
+        row.classList.toggle('late', fits && (count < from || count >= to));
         if (fits) count += 1;
       }
-      const seen = Math.min(count, list.limit);
-      shown.value = `${seen} of ${count === rows.length ? '' : `${count} that fit, of `}${rows.length}`;
+      const last = Math.min(count, to);
+      const part = last - from === count ? count : `${from + 1} to ${last}`;
+      shown.value = `${part} of ${count === rows.length ? '' : `${count} that fit, of `}${rows.length}`;
       clear.hidden = !(words.length || kind || number);
-      more.hidden = all.hidden = seen === count;
-      more.textContent = `Show ${Math.min(STEP, count - seen)} more`;
+      previous.disabled = !from;
+      next.disabled = last === count;
+      for (const one of pager) one.hidden = list.whole || count <= PAGE;
     };
     list.reveal = (row) => {
       if (row.hidden) list.set({});
       const place = rows.filter((one) => !one.hidden).indexOf(row);
-      if (place >= list.limit) {
-        list.limit = Math.ceil((place + 1) / STEP) * STEP;
-        list.show();
-      }
+      list.page = Math.floor(place / PAGE);
+      list.show();
     };
     const changed = () => {
-      list.limit = STEP;
+      list.page = 0;
       list.show();
       // The filter can be linked.
       const given = Object.entries({ in: section.id, ...list.state() }).filter(([, value]) => value);
@@ -82,8 +83,10 @@
     search.addEventListener('input', changed);
     for (const one of [level, repository]) if (one) one.addEventListener('change', changed);
     clear.addEventListener('click', () => { list.set({}); changed(); search.focus(); });
-    more.addEventListener('click', () => { list.limit += STEP; list.show(); });
-    all.addEventListener('click', () => { list.limit = Infinity; list.show(); });
+    const turn = (by) => { list.page += by; list.show(); section.scrollIntoView(); };
+    previous.addEventListener('click', () => turn(-1));
+    next.addEventListener('click', () => turn(1));
+    all.addEventListener('click', () => { list.whole = true; list.show(); });
 
     const order = new Intl.Collator('en', { numeric: true }).compare;
     const value = (row, column) => {

@@ -156,7 +156,7 @@ fn bars(view: &View<'_>) -> (Bars, Unit, u64) {
 fn picture(out: &mut Html, bars: &Bars, unit: Unit, first: i64, count: i64) {
     out.raw("<svg viewBox='0 0 960 292' role=img aria-labelledby=tt><title id=tt>Commits of agents above, findings below; the numbers follow as a table</title>");
     // Patterns, so that no meaning hangs on a colour.
-    out.raw("<defs><pattern id=p3 width=5 height=5 patternUnits=userSpaceOnUse patternTransform=rotate(45)><path class=s3 d='M0 0V5'/></pattern><pattern id=p4 width=4 height=4 patternUnits=userSpaceOnUse><circle class=s4 cx=1.5 cy=1.5 r=1.1 /></pattern></defs>");
+    out.raw("<defs><pattern id=hatch width=5 height=5 patternUnits=userSpaceOnUse patternTransform=rotate(45)><path class=s3 d='M0 0V5'/></pattern><pattern id=dots width=4 height=4 patternUnits=userSpaceOnUse><circle class=s4 cx=1.5 cy=1.5 r=1.1 /></pattern></defs>");
     let room = WIDTH - LEFT;
     let left = |place: i64| LEFT + (place - first) * room / count;
     for (chart, (series, head)) in [(0..2, "Commits"), (2..5, "Findings")]
