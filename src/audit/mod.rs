@@ -9,6 +9,7 @@ pub mod record;
 mod agents;
 mod commits;
 mod contents;
+mod coverage;
 mod findings;
 mod replay;
 pub mod repository;

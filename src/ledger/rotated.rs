@@ -72,7 +72,7 @@ pub(super) fn before(ledger: &Path, file: &File) -> io::Result<(Vec<PathBuf>, bo
 }
 
 /// Files whose name is the ledger's and an ending, as logrotate gives them. Packed ones are for a person to name.
-fn beside(ledger: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn beside(ledger: &Path) -> io::Result<Vec<PathBuf>> {
     let folder = match ledger.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
