@@ -6,12 +6,16 @@
 pub mod record;
 
 mod agents;
+pub mod baseline;
 mod commits;
 mod contents;
 mod findings;
 mod replay;
 pub mod repository;
+pub mod run;
+pub mod tell;
 mod tips;
+pub mod totals;
 mod walk;
 
 use bstr::ByteSlice as _;

@@ -342,6 +342,9 @@ pub struct Summary {
     pub uncovered: u64,
     /// Findings that a baseline knows, and that are not told.
     pub known: u64,
+    /// Names the key of the fingerprints without telling it: two audits can be compared where this is the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// The shards that are in it, `1/4`; empty: the whole.
     pub shards: Vec<String>,
     /// SHA-256 of the policy, where one was given.

@@ -1,6 +1,7 @@
 //! The audit of one repository, from its objects to its records.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bstr::BString;
 
@@ -54,6 +55,8 @@ pub struct Subject<'a> {
     pub path: &'a str,
     /// Where everything of it is.
     pub layout: &'a Layout,
+    /// What is wrong around it, and is told: its policy cannot be used.
+    pub trouble: Option<&'a str>,
 }
 
 /// Everything that is told of one repository, its own record first. Never fails: what could not be looked at is told.
@@ -63,7 +66,16 @@ pub fn audit(subject: &Subject<'_>, question: &Question<'_>) -> Vec<Record> {
         path: subject.path.to_owned(),
         ..record::Repository::default()
     };
-    let mut records = match look(subject, question, &mut about) {
+    about
+        .unread
+        .extend(subject.trouble.map(|why| record::Unread {
+            what: "the policy".into(),
+            why: why.to_owned(),
+            objects: 0,
+        }));
+    let looked = catch_unwind(AssertUnwindSafe(|| look(subject, question, &mut about)));
+    let looked = looked.unwrap_or_else(|_| Err("the audit of it broke down".to_owned()));
+    let mut records = match looked {
         Ok(records) => records,
         Err(why) => {
             about.unread.push(record::Unread {
