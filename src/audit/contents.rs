@@ -20,12 +20,14 @@ pub(super) struct Looked<'a> {
     pub(super) unread: Vec<Unread>,
     pub(super) objects: u64,
     pub(super) bytes: u64,
+    pub(super) ids: Vec<Oid>,
 }
 
 pub(super) fn look<'a>(
     repo: &Repo,
     key: &'a FingerprintKey,
     _threads: usize,
+    wants: &(dyn Fn(&Oid) -> bool + Sync),
 ) -> Result<Looked<'a>, RepoError> {
     let mut looked = Looked {
         found: HashMap::new(),
@@ -34,6 +36,7 @@ pub(super) fn look<'a>(
         unread: Vec::new(),
         objects: 0,
         bytes: 0,
+        ids: Vec::new(),
     };
     let mut collector = Collector::new(repo.hash_kind(), key);
     let budget = Budget::new(bounds());
@@ -50,17 +53,25 @@ pub(super) fn look<'a>(
             continue;
         };
         let (kind, data) = (object.kind, object.data.to_vec());
-        looked.objects += 1;
+        let wanted = wants(&id);
+        if kind != Kind::Tree {
+            looked.ids.push(id);
+        }
+        looked.objects += u64::from(wanted);
         looked.bytes += data.len() as u64;
         match kind {
             Kind::Commit => {
-                collector.commit(&id, &data);
+                if wanted {
+                    collector.commit(&id, &data);
+                }
                 let commit = reader.commit(&id, &budget)?;
                 open.extend(commit.parents);
                 open.push(commit.tree);
             }
             Kind::Tag => {
-                collector.tag(&id, &data);
+                if wanted {
+                    collector.tag(&id, &data);
+                }
                 open.push(reader.tag(&id, &budget)?.target);
             }
             Kind::Tree => {
@@ -68,6 +79,7 @@ pub(super) fn look<'a>(
                 differ.walk(&id, &mut |_| true, &mut |_, entry| blobs.push(entry.id))?;
                 open.extend(blobs);
             }
+            Kind::Blob if !wanted => {}
             Kind::Blob => {
                 let mut hits = Vec::new();
                 let text = Text {

@@ -13,6 +13,7 @@ mod findings;
 mod replay;
 pub mod repository;
 pub mod run;
+pub mod state;
 pub mod tell;
 mod tips;
 pub mod totals;

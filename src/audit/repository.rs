@@ -1,23 +1,25 @@
 //! The audit of one repository, from its objects to its records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bstr::BString;
 
 use super::agents::{self, Cast};
-use super::commits::{self, Commits, Node};
+use super::commits::{self, Collector, Commits, Node};
 use super::findings::{self, Teller, refs_of};
 use super::record::{self, Record};
 use super::replay::{Replay, Replayed, replay};
+use super::state::{Judged, Saved, State, States};
 use super::tips::{self, LeadsTo, Tip};
-use super::walk::{Fresh, Sought, Thing, at_tips, walk};
+use super::walk::{Fresh, Sought, Thing, Walked, at_tips, walk};
 use super::{contents, shown};
 use crate::budget::Budget;
 use crate::check::{self, Hit, Text};
 use crate::finding::{Level, Part};
 use crate::identity;
 use crate::policy::{Pattern, Policy};
+use crate::push::Oid;
 use crate::redact::FingerprintKey;
 use crate::repo::{Layout, Repo};
 use crate::verdict;
@@ -43,6 +45,8 @@ pub struct Question<'a> {
     pub until: Option<i64>,
     /// Threads for one repository.
     pub threads: usize,
+    /// Where what is known is kept for a later audit.
+    pub states: Option<&'a States>,
 }
 
 /// A repository that is asked about.
@@ -107,14 +111,35 @@ fn look(
     let told = |error: crate::repo::RepoError| error.to_string();
     let repo = Repo::open(subject.layout.clone()).map_err(told)?;
     let budget = Budget::new(commits::bounds());
-    let looked = contents::look(&repo, question.key, question.threads).map_err(told)?;
+    let place = &subject.layout.common_dir;
+    let mut state = match question.states {
+        Some(states) => states.load(question.key, place),
+        None => State::default(),
+    };
+    let wants = |id: &Oid| !state.knows(id);
+    let mut looked = contents::look(&repo, question.key, question.threads, &wants).map_err(told)?;
     about.objects = looked.objects;
     about.bytes = looked.bytes;
-    about.unread.extend(looked.unread);
+    about.unread.append(&mut looked.unread);
+    let mut known = state.take_known();
+    about.objects_known = known.len() as u64;
+    let mut restored = Collector::new(repo.hash_kind(), question.key);
+    state.restore(
+        &known,
+        repo.hash_kind(),
+        &mut looked.found,
+        &mut looked.odd,
+        &mut restored,
+    );
+    looked.collectors.push(restored);
     let shallow = repo.shallow().map_err(told)?;
     let mut commits = Commits::new(looked.collectors, &shallow);
     about.unread.append(&mut commits.unread);
     let texts = std::mem::take(&mut commits.hits);
+    let mut saved = question.states.map(|_| {
+        known.extend(looked.ids.iter().copied());
+        Saved::new(known, &looked.found, &looked.odd, &commits, &texts)
+    });
     let reader = repo.reader();
     let tips = tips::of(
         &repo,
@@ -167,7 +192,26 @@ fn look(
         odd: &looked.odd,
         paths: question.paths,
     };
-    let mut walked = walk(&sought, &nodes);
+    let is_whole = !narrowed && question.refs.is_empty() && question.paths.is_empty();
+    let agent_ids: Vec<String> = (cast.actors.iter()).map(|actor| actor.key()).collect();
+    let mut walked = Walked::default();
+    let before = match is_whole {
+        true => state.restore_walk(&commits, &agent_ids, &mut walked),
+        false => HashSet::new(),
+    };
+    if before.is_empty() {
+        walked = Walked::default();
+    }
+    let fresh: Vec<Node> = (nodes.iter().copied())
+        .filter(|node| !before.contains(node))
+        .collect();
+    walked = walked.absorb(walk(&sought, &fresh));
+    if let Some(saved) = saved
+        .as_mut()
+        .filter(|_| is_whole && walked.unread.is_empty())
+    {
+        saved.keep_walk(&commits, &agent_ids, &nodes, &walked);
+    }
     about.unread.append(&mut walked.unread);
     let mut shown_now = at_tips(&sought, &tips);
     about.unread.append(&mut shown_now.unread);
@@ -177,8 +221,12 @@ fn look(
     }
 
     let replayed = match question.policy {
-        Some(policy) => replay(
-            &Replay {
+        Some(policy) => {
+            let mut judged = match saved {
+                Some(_) => state.judged(&policy.digest),
+                None => Judged::default(),
+            };
+            let what = Replay {
                 repo: &repo,
                 policy,
                 key: question.key,
@@ -186,12 +234,24 @@ fn look(
                 tips: &tips,
                 repository: subject.names,
                 as_identity: question.as_identity,
-            },
-            &teller,
-            &in_refs,
-        ),
+            };
+            let replayed = replay(&what, &teller, &in_refs, &mut judged);
+            if let Some(saved) = &mut saved {
+                saved.keep_judged(judged);
+            }
+            replayed
+        }
         None => Replayed::default(),
     };
+    if let (Some(states), Some(saved)) = (question.states, &saved)
+        && let Err(error) = states.store(question.key, place, saved)
+    {
+        about.unread.push(record::Unread {
+            what: "the state of an earlier audit".into(),
+            why: format!("it cannot be written: {error}"),
+            objects: 0,
+        });
+    }
     about.unread.extend(replayed.unread);
     about.refused_commits = replayed.refused.len() as u64;
 
@@ -213,9 +273,9 @@ fn look(
 
     let texts = of_texts(texts, &commits, &is_chosen, question, &tips, &in_time);
     let texts = texts.chain(of_ref_names(&tips, question));
-    let stray = match narrowed || !question.refs.is_empty() || !question.paths.is_empty() {
-        true => Vec::new(),
-        false => stray(&sought, &walked, &shown_now.blobs),
+    let stray = match is_whole {
+        true => stray(&sought, &walked, &shown_now.blobs),
+        false => Vec::new(),
     };
     let weights = Weights::new(subject, question)?;
     let mut found = findings::of(
@@ -343,12 +403,8 @@ fn of_ref_names(tips: &[Tip], question: &Question<'_>) -> Vec<Fresh> {
 }
 
 /// Hits of blobs that neither a commit nor a ref has: left behind, or only staged.
-fn stray(
-    sought: &Sought<'_>,
-    walked: &super::walk::Walked,
-    at_tips: &std::collections::HashSet<(crate::push::Oid, BString)>,
-) -> Vec<Fresh> {
-    let bare: std::collections::HashSet<_> = at_tips.iter().map(|(blob, _)| *blob).collect();
+fn stray(sought: &Sought<'_>, walked: &Walked, at_tips: &HashSet<(Oid, BString)>) -> Vec<Fresh> {
+    let bare: HashSet<_> = at_tips.iter().map(|(blob, _)| *blob).collect();
     let mut fresh = Vec::new();
     for (blob, hits) in sought.found {
         if walked.seen.contains(blob) || bare.contains(blob) {

@@ -90,7 +90,7 @@ pub(super) struct Walked {
 }
 
 impl Walked {
-    fn absorb(mut self, other: Walked) -> Walked {
+    pub(super) fn absorb(mut self, other: Walked) -> Walked {
         self.fresh.extend(other.fresh);
         self.gone.extend(other.gone);
         self.seen.extend(other.seen);

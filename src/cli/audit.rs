@@ -13,6 +13,7 @@ use crate::audit::baseline::Baseline;
 use crate::audit::record::{self, Record};
 use crate::audit::repository::{Question, Subject};
 use crate::audit::run::{Progress, Shard, run as run_all};
+use crate::audit::state::States;
 use crate::audit::tell::{Form, tell};
 use crate::audit::totals::Totals;
 use crate::check;
@@ -71,6 +72,9 @@ pub(super) struct AuditArgs {
     /// Tell only what is not in this output of an earlier `--format jsonl`, made with the same key
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
+    /// Keep what is known in this folder, so that the next audit costs what is new
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
     /// End with 1 when something of this level or above was found
     #[arg(long, value_name = "LEVEL", default_value = "hold", value_parser = ["warn", "hold", "deny", "never"])]
     fail_on: String,
@@ -227,6 +231,13 @@ fn asked(
         .map(|path| baseline(path, &key))
         .transpose()
         .map_err(usage)?;
+    let states = (args.state.as_deref())
+        .map(|folder| {
+            let shown = Quoted(folder.as_os_str().as_bytes()).to_string();
+            States::open(folder).map_err(|error| format!("--state {shown}: {error}"))
+        })
+        .transpose()
+        .map_err(usage)?;
     let threads = args
         .jobs
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
@@ -245,6 +256,7 @@ fn asked(
             since,
             until,
             threads,
+            states: states.as_ref(),
         };
         job.look(&question)
     };
