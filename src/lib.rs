@@ -9,7 +9,7 @@
 //! | 2 origin | `host` |
 //! | 3 facts | `scan`, `check` |
 //! | 4 decision | `verdict`, `gate` |
-//! | 5 telling | `report`, `ledger`, `cli` |
+//! | 5 telling | `report`, `ledger`, `audit`, `cli` |
 
 pub mod budget;
 pub mod finding;
@@ -30,6 +30,7 @@ pub mod scan;
 pub mod gate;
 pub mod verdict;
 
+pub mod audit;
 pub mod cli;
 pub mod ledger;
 pub mod report;

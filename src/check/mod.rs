@@ -15,7 +15,8 @@ mod unicode;
 use std::ops::Range;
 
 pub(crate) use limits::{Brings, over_time, too_many_lines};
-pub(crate) use secrets::masked;
+pub(crate) use secrets::{hits, masked};
+pub(crate) use unicode::is_plain;
 
 use crate::budget::Budget;
 use crate::finding::{Confidence, Evidence, Finding, Level, Part, PolicyAt, RuleId};

@@ -338,8 +338,9 @@ fn names_a_thing(part: Part) -> bool {
     )
 }
 
-/// ASCII that shows as it is. Without branches inside a block: it becomes vector code.
-fn is_plain(bytes: &[u8]) -> bool {
+/// ASCII that shows as it is: nothing can be hidden in it, carriage returns aside. Without branches inside a block: it
+/// becomes vector code.
+pub(crate) fn is_plain(bytes: &[u8]) -> bool {
     bytes
         .chunks(256)
         .all(|block| !block.iter().fold(false, |odd, byte| odd | is_odd(*byte)))

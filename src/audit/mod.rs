@@ -1,0 +1,3 @@
+//! The batch audit: the same engine over whole histories.
+
+pub mod contents;
