@@ -1,7 +1,6 @@
 //! Each thing that was found once, with every place, and who brought it where.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 
 use super::agents::Cast;
 use super::commits::{Commits, Node, line_and_column};
@@ -133,17 +132,11 @@ impl Shown {
             odd: HashSet::new(),
         };
         for (blob, path) in blobs {
-            for hit in sought
-                .found
-                .get(blob)
-                .map(Arc::as_ref)
-                .into_iter()
-                .flatten()
-            {
+            for hit in sought.contents.hits.get(blob).into_iter().flatten() {
                 let thing = super::walk::thing_of(hit, sought.key, path);
                 shown.paths.entry(thing).or_default().insert(path.to_vec());
             }
-            if sought.odd.contains(blob) {
+            if !sought.contents.hits.contains_key(blob) || sought.contents.odd.contains(blob) {
                 shown.odd.insert((*blob, path.to_vec()));
             }
         }

@@ -8,7 +8,7 @@ pub mod record;
 mod agents;
 pub mod baseline;
 mod commits;
-mod contents;
+pub mod contents;
 mod findings;
 mod replay;
 pub mod repository;

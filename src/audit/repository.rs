@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 
 use bstr::BString;
 
 use super::agents::{self, Cast};
 use super::commits::{self, Collector, Commits, Node};
+use super::contents::{self, Collect};
 use super::findings::{self, Teller, refs_of};
 use super::record::{self, Record};
 use super::replay::{Replay, Replayed, replay};
 use super::state::{Judged, Saved, State, States};
 use super::tips::{self, LeadsTo, Tip};
 use super::walk::{Fresh, Sought, Thing, Walked, at_tips, walk};
-use super::{contents, shown};
 use crate::budget::Budget;
 use crate::check::{self, Hit, Text};
 use crate::finding::{Level, Part};
@@ -21,7 +22,7 @@ use crate::identity;
 use crate::policy::{Pattern, Policy};
 use crate::push::Oid;
 use crate::redact::FingerprintKey;
-use crate::repo::{Layout, Repo};
+use crate::repo::{Kind, Layout, Repo};
 use crate::verdict;
 
 /// Things that could not be looked at, and that are listed.
@@ -103,6 +104,36 @@ pub fn audit(subject: &Subject<'_>, question: &Question<'_>) -> Vec<Record> {
     records
 }
 
+/// One thread of the pass over all objects.
+struct Looker<'a> {
+    collector: Collector<'a>,
+    state: &'a State,
+    /// Objects that are looked at now, where that is to be known later.
+    wanted: Option<&'a Mutex<Vec<Oid>>>,
+}
+
+impl Collect for Looker<'_> {
+    fn wants(&self, id: &Oid, _kind: Kind) -> bool {
+        let wants = !self.state.knows(id);
+        if let Some(mut wanted) = self
+            .wanted
+            .filter(|_| wants)
+            .and_then(|all| all.lock().ok())
+        {
+            wanted.push(*id);
+        }
+        wants
+    }
+
+    fn commit(&mut self, id: &Oid, data: &[u8]) {
+        self.collector.commit(id, data);
+    }
+
+    fn tag(&mut self, id: &Oid, data: &[u8]) {
+        self.collector.tag(id, data);
+    }
+}
+
 fn look(
     subject: &Subject<'_>,
     question: &Question<'_>,
@@ -112,33 +143,44 @@ fn look(
     let repo = Repo::open(subject.layout.clone()).map_err(told)?;
     let budget = Budget::new(commits::bounds());
     let place = &subject.layout.common_dir;
-    let mut state = match question.states {
+    let state = match question.states {
         Some(states) => states.load(question.key, place),
         None => State::default(),
     };
-    let wants = |id: &Oid| !state.knows(id);
-    let mut looked = contents::look(&repo, question.key, question.threads, &wants).map_err(told)?;
-    about.objects = looked.objects;
-    about.bytes = looked.bytes;
-    about.unread.append(&mut looked.unread);
-    let mut known = state.take_known();
+    let wanted = Mutex::new(Vec::new());
+    let make = || Looker {
+        collector: Collector::new(repo.hash_kind(), question.key),
+        state: &state,
+        wanted: question.states.map(|_| &wanted),
+    };
+    let (mut contents, lookers) =
+        contents::scan(&repo, question.key, question.threads, make).map_err(told)?;
+    let counts = contents.counts;
+    about.objects = counts.commits + counts.tags + counts.blobs;
+    about.bytes = counts.bytes;
+    for unread in contents.unread.drain(..) {
+        about.unread.push(record::Unread {
+            what: unread.what,
+            why: unread.why,
+            objects: unread.objects,
+        });
+    }
+    let mut collectors: Vec<Collector<'_>> =
+        lookers.into_iter().map(|looker| looker.collector).collect();
+    let mut known = state.known();
     about.objects_known = known.len() as u64;
     let mut restored = Collector::new(repo.hash_kind(), question.key);
-    state.restore(
-        &known,
-        repo.hash_kind(),
-        &mut looked.found,
-        &mut looked.odd,
-        &mut restored,
-    );
-    looked.collectors.push(restored);
+    state.restore(&known, repo.hash_kind(), &mut contents, &mut restored);
+    collectors.push(restored);
     let shallow = repo.shallow().map_err(told)?;
-    let mut commits = Commits::new(looked.collectors, &shallow);
+    let mut commits = Commits::new(collectors, &shallow);
     about.unread.append(&mut commits.unread);
     let texts = std::mem::take(&mut commits.hits);
-    let mut saved = question.states.map(|_| {
-        known.extend(looked.ids.iter().copied());
-        Saved::new(known, &looked.found, &looked.odd, &commits, &texts)
+    // Where something could not be read, what is known stays what it was.
+    let is_read = about.unread.is_empty();
+    let mut saved = question.states.filter(|_| is_read).map(|_| {
+        known.extend(wanted.into_inner().unwrap_or_default());
+        Saved::new(known, &contents, &commits, &texts)
     });
     let reader = repo.reader();
     let tips = tips::of(
@@ -188,8 +230,7 @@ fn look(
         budget: &budget,
         commits: &commits,
         cast: &cast,
-        found: &looked.found,
-        odd: &looked.odd,
+        contents: &contents,
         paths: question.paths,
     };
     let is_whole = !narrowed && question.refs.is_empty() && question.paths.is_empty();
@@ -406,14 +447,14 @@ fn of_ref_names(tips: &[Tip], question: &Question<'_>) -> Vec<Fresh> {
 fn stray(sought: &Sought<'_>, walked: &Walked, at_tips: &HashSet<(Oid, BString)>) -> Vec<Fresh> {
     let bare: HashSet<_> = at_tips.iter().map(|(blob, _)| *blob).collect();
     let mut fresh = Vec::new();
-    for (blob, hits) in sought.found {
+    for (blob, hits) in &sought.contents.hits {
         if walked.seen.contains(blob) || bare.contains(blob) {
             continue;
         }
         for hit in hits.iter() {
             fresh.push(Fresh {
                 thing: super::walk::thing_of(hit, sought.key, b""),
-                hit: hit.clone(),
+                hit: hit.hit(),
                 part: Part::Content,
                 commit: None,
                 path: None,
@@ -475,10 +516,4 @@ impl<'a> Weights<'a> {
         };
         Some(level).filter(|level| *level > Level::Off)
     }
-}
-
-/// A path or name as records show it.
-pub(super) fn named(path: &std::path::Path) -> String {
-    use std::os::unix::ffi::OsStrExt as _;
-    shown(path.as_os_str().as_bytes())
 }

@@ -9,7 +9,6 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bstr::BString;
@@ -17,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::commits::{Claim, Collector, Commits, Node, Row, TagRow, TextHit};
+use super::contents::{Contents, Found};
 use super::record;
 use super::walk::{Fresh, Thing, Walked};
 use crate::check::{self, Hit};
@@ -131,6 +131,7 @@ pub(super) struct Saved {
     known: Vec<Id>,
     found: Vec<(Id, Vec<SavedHit>)>,
     odd: Vec<Id>,
+    returns: Vec<Id>,
     names: Vec<Bytes>,
     commits: Vec<SavedCommit>,
     tags: Vec<(Id, Id, i64, u32, Vec<(String, u8)>)>,
@@ -337,7 +338,7 @@ impl State {
     }
 
     /// The known objects that are still there. Others are forgotten, and so is what was found in them.
-    pub(super) fn take_known(&mut self) -> Vec<Oid> {
+    pub(super) fn known(&self) -> Vec<Oid> {
         let met = self.met.iter().map(|met| met.load(Ordering::Relaxed));
         let there = self.known.iter().zip(met).filter(|(_, met)| *met);
         there.map(|(id, _)| *id).collect()
@@ -348,16 +349,18 @@ impl State {
         &self,
         known: &[Oid],
         hash: HashKind,
-        found: &mut HashMap<Oid, Arc<Vec<Hit>>>,
-        odd: &mut HashSet<Oid>,
+        contents: &mut Contents,
         into: &mut Collector<'_>,
     ) {
         let is_there = |id: &Oid| id.kind() == hash && known.binary_search(id).is_ok();
         for (id, hits) in self.saved.found.iter().filter(|(id, _)| is_there(&id.0)) {
-            let hits = hits.iter().filter_map(SavedHit::get).collect();
-            found.insert(id.0, Arc::new(hits));
+            let hits = hits.iter().filter_map(SavedHit::get).map(Found::new);
+            contents.hits.insert(id.0, hits.collect());
         }
-        odd.extend((self.saved.odd.iter()).map(|id| id.0).filter(is_there));
+        let odd = self.saved.odd.iter().map(|id| id.0);
+        contents.odd.extend(odd.filter(is_there));
+        let returns = self.saved.returns.iter().map(|id| id.0);
+        contents.returns.extend(returns.filter(is_there));
         let names: Vec<u32> = (self.saved.names.iter())
             .map(|name| into.named(name.get()))
             .collect();
@@ -487,8 +490,7 @@ impl Saved {
     /// What is known once a repository was looked at as a whole.
     pub(super) fn new(
         known: Vec<Oid>,
-        found: &HashMap<Oid, Arc<Vec<Hit>>>,
-        odd: &HashSet<Oid>,
+        contents: &Contents,
         commits: &Commits,
         texts: &[TextHit],
     ) -> Saved {
@@ -503,10 +505,14 @@ impl Saved {
                 .filter(|id| !lacking.contains(id) && !commits.failed.contains(id))
                 .map(Id)
                 .collect(),
-            found: (found.iter())
-                .map(|(id, hits)| (Id(*id), hits.iter().map(SavedHit::new).collect()))
+            found: (contents.hits.iter())
+                .map(|(id, hits)| {
+                    let one = |found: &Found| SavedHit::new(&found.hit());
+                    (Id(*id), hits.iter().map(one).collect())
+                })
                 .collect(),
-            odd: odd.iter().copied().map(Id).collect(),
+            odd: contents.odd.iter().copied().map(Id).collect(),
+            returns: contents.returns.iter().copied().map(Id).collect(),
             names: commits.names.iter().map(|name| Bytes::new(name)).collect(),
             commits: rows()
                 .map(|row| SavedCommit {
