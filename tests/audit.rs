@@ -37,7 +37,7 @@ impl Told {
 
     pub(crate) fn repositories(&self) -> Vec<&Repository> {
         let one = |record| match record {
-            &Record::Repository(ref one) => Some(one),
+            Record::Repository(one) => Some(one),
             _ => None,
         };
         self.records.iter().filter_map(one).collect()
@@ -51,7 +51,7 @@ impl Told {
 
     fn agents(&self) -> BTreeMap<&str, &Agent> {
         let one = |record| match record {
-            &Record::Agent(ref one) => Some((one.agent.as_str(), one)),
+            Record::Agent(one) => Some((one.agent.as_str(), one)),
             _ => None,
         };
         self.records.iter().filter_map(one).collect()
@@ -59,7 +59,7 @@ impl Told {
 
     pub(crate) fn findings(&self, source: &str) -> Vec<&Finding> {
         let one = |record| match record {
-            &Record::Finding(ref one) => Some(&**one),
+            Record::Finding(one) => Some(&**one),
             _ => None,
         };
         let all = self.records.iter().filter_map(one);
@@ -248,7 +248,7 @@ fn the_first_commit_of_every_value_is_the_one_that_git_names() {
         let branch = format!("b{}", number % 3);
         let _ = world
             .git_command(alice.dir())
-            .args(["switch", "-q", "-C", &branch, &format!("origin/main")])
+            .args(["switch", "-q", "-C", &branch, "origin/main"])
             .output();
         if number >= 3 {
             alice.git(&["reset", "-q", "--hard", &format!("k{}", number % 3)]);

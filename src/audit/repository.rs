@@ -9,7 +9,7 @@ use bstr::BString;
 use super::agents::{self, Cast};
 use super::commits::{self, Collector, Commits, Node};
 use super::contents::{self, Collect};
-use super::findings::{self, Teller, refs_of};
+use super::findings::{Findings, Teller, refs_of};
 use super::record::{self, Record};
 use super::replay::{Replay, Replayed, replay};
 use super::state::{Judged, Saved, State, States};
@@ -319,17 +319,14 @@ fn look(
         false => Vec::new(),
     };
     let weights = Weights::new(subject, question)?;
-    let mut found = findings::of(
-        &sought,
-        &teller,
-        &tips,
-        walked,
-        shown_now,
-        texts.collect(),
-        stray,
-        &reached,
-        &|hit, path| weights.level(hit, path),
-    );
+    let findings = Findings {
+        sought: &sought,
+        teller: &teller,
+        tips: &tips,
+        reached: &reached,
+        weigh: &|hit, path| weights.level(hit, path),
+    };
+    let mut found = findings.of(walked, shown_now, texts.chain(stray).collect());
     about.secrets = count(&found, |one| one.rule.starts_with("secret/"));
     about.secrets_at_tip = count(&found, |one| one.rule.starts_with("secret/") && one.at_tip);
     found.extend(replayed.findings);

@@ -134,11 +134,14 @@ pub(super) struct Saved {
     returns: Vec<Id>,
     names: Vec<Bytes>,
     commits: Vec<SavedCommit>,
-    tags: Vec<(Id, Id, i64, u32, Vec<(String, u8)>)>,
+    tags: Vec<SavedTag>,
     texts: Vec<(Id, u8, SavedHit, String, u64, u64)>,
     walk: SavedWalk,
     judged: Judged,
 }
+
+/// Id, target, time, tagger, claims.
+type SavedTag = (Id, Id, i64, u32, Vec<(String, u8)>);
 
 #[derive(Serialize, Deserialize)]
 struct SavedCommit {
