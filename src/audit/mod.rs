@@ -3,6 +3,7 @@
 //! Everything that it tells is a [`record::Record`]: JSON lines are these and nothing else, every other form is made from them, and
 //! so is what several runs told together.
 
+pub mod find;
 pub mod record;
 
 mod agents;
