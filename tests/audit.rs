@@ -36,11 +36,12 @@ impl Told {
     }
 
     pub(crate) fn repositories(&self) -> Vec<&Repository> {
-        let one = |record| match record {
+        let all = self.records.iter();
+        all.filter_map(|record| match record {
             Record::Repository(one) => Some(one),
             _ => None,
-        };
-        self.records.iter().filter_map(one).collect()
+        })
+        .collect()
     }
 
     pub(crate) fn repository(&self) -> &Repository {
@@ -50,20 +51,21 @@ impl Told {
     }
 
     fn agents(&self) -> BTreeMap<&str, &Agent> {
-        let one = |record| match record {
+        let all = self.records.iter();
+        all.filter_map(|record| match record {
             Record::Agent(one) => Some((one.agent.as_str(), one)),
             _ => None,
-        };
-        self.records.iter().filter_map(one).collect()
+        })
+        .collect()
     }
 
     pub(crate) fn findings(&self, source: &str) -> Vec<&Finding> {
-        let one = |record| match record {
-            Record::Finding(one) => Some(&**one),
+        let all = self.records.iter();
+        all.filter_map(|record| match record {
+            Record::Finding(one) if one.source == source => Some(&**one),
             _ => None,
-        };
-        let all = self.records.iter().filter_map(one);
-        all.filter(|one| one.source == source).collect()
+        })
+        .collect()
     }
 
     /// The only finding of a rule.

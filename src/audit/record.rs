@@ -45,6 +45,9 @@ pub struct Repository {
     pub path: String,
     /// `complete`, `incomplete` (part of it could not be looked at), `failed` (none of it could).
     pub status: String,
+    /// What is special about it: `shallow`, `partial`, …
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Refs that were looked at.
     pub refs: u64,
     /// Commits that these refs reach, within the filters.

@@ -62,6 +62,10 @@ pub struct Subject<'a> {
     pub layout: &'a Layout,
     /// What is wrong around it, and is told: its policy cannot be used.
     pub trouble: Option<&'a str>,
+    /// What is special about it.
+    pub notes: &'a [String],
+    /// Object folders that it borrows from and that are not there.
+    pub lacks: &'a [String],
 }
 
 /// Everything that is told of one repository, its own record first. Never fails: what could not be looked at is told.
@@ -69,6 +73,7 @@ pub fn audit(subject: &Subject<'_>, question: &Question<'_>) -> Vec<Record> {
     let mut about = record::Repository {
         repository: subject.name.to_owned(),
         path: subject.path.to_owned(),
+        notes: subject.notes.to_vec(),
         ..record::Repository::default()
     };
     about
@@ -78,6 +83,13 @@ pub fn audit(subject: &Subject<'_>, question: &Question<'_>) -> Vec<Record> {
             why: why.to_owned(),
             objects: 0,
         }));
+    for folder in subject.lacks {
+        about.unread.push(record::Unread {
+            what: format!("the objects of {folder}"),
+            why: "the repository borrows them, and the folder is not there".into(),
+            objects: 0,
+        });
+    }
     let looked = catch_unwind(AssertUnwindSafe(|| look(subject, question, &mut about)));
     let looked = looked.unwrap_or_else(|_| Err("the audit of it broke down".to_owned()));
     let mut records = match looked {
@@ -168,6 +180,7 @@ fn look(
     let mut collectors: Vec<Collector<'_>> =
         lookers.into_iter().map(|looker| looker.collector).collect();
     let mut known = state.known();
+    let lost = state.has_lost(&known);
     about.objects_known = known.len() as u64;
     let mut restored = Collector::new(repo.hash_kind(), question.key);
     state.restore(&known, repo.hash_kind(), &mut contents, &mut restored);
@@ -236,7 +249,8 @@ fn look(
     let is_whole = !narrowed && question.refs.is_empty() && question.paths.is_empty();
     let agent_ids: Vec<String> = (cast.actors.iter()).map(|actor| actor.key()).collect();
     let mut walked = Walked::default();
-    let before = match is_whole {
+    // Objects that are gone may be missed by commits that are not.
+    let before = match is_whole && !lost {
         true => state.restore_walk(&commits, &agent_ids, &mut walked),
         false => HashSet::new(),
     };
@@ -249,11 +263,25 @@ fn look(
     walked = walked.absorb(walk(&sought, &fresh));
     if let Some(saved) = saved
         .as_mut()
-        .filter(|_| is_whole && walked.unread.is_empty())
+        .filter(|_| is_whole && walked.unread.is_empty() && walked.missing.is_empty())
     {
         saved.keep_walk(&commits, &agent_ids, &nodes, &walked);
     }
     about.unread.append(&mut walked.unread);
+    let missing = walked.missing.len() as u64;
+    if missing > 0 {
+        let mut some: Vec<&Oid> = walked.missing.iter().collect();
+        some.sort_unstable();
+        let first = some[0];
+        about.unread.push(record::Unread {
+            what: format!("{missing} blobs that trees name, the first is {first}"),
+            why: match subject.notes.iter().any(|note| note == "partial") {
+                true => "they are missing: in a partial clone they are with the remote".into(),
+                false => "they are missing".into(),
+            },
+            objects: missing,
+        });
+    }
     let mut shown_now = at_tips(&sought, &tips);
     about.unread.append(&mut shown_now.unread);
     if narrowed || !question.paths.is_empty() {

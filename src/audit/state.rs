@@ -347,6 +347,11 @@ impl State {
         there.map(|(id, _)| *id).collect()
     }
 
+    /// Whether objects are gone that were known.
+    pub(super) fn has_lost(&self, known: &[Oid]) -> bool {
+        known.len() < self.known.len()
+    }
+
     /// Adds what was found before in objects that are still there.
     pub(super) fn restore(
         &self,

@@ -100,6 +100,8 @@ pub(super) struct Walked {
     /// Changes of paths beyond [`TOUCHED_MAX`], by agent.
     pub(super) untold: HashMap<u32, u64>,
     pub(super) unread: Vec<record::Unread>,
+    /// Blobs that trees name and that are not there.
+    pub(super) missing: HashSet<Oid>,
 }
 
 impl Walked {
@@ -114,6 +116,7 @@ impl Walked {
             *self.untold.entry(agent).or_default() += count;
         }
         self.unread.extend(other.unread);
+        self.missing.extend(other.missing);
         self
     }
 }
@@ -130,6 +133,7 @@ pub(super) fn walk(sought: &Sought<'_>, nodes: &[Node]) -> Walked {
             sought,
             reader: &reader,
             names: HashSet::new(),
+            there: HashSet::new(),
             walked: Walked::default(),
         };
         let mut differ = Differ::new(sought.repo, &reader, sought.budget);
@@ -146,6 +150,8 @@ struct Pass<'a> {
     reader: &'a Reader<'a>,
     /// Paths that were looked into as texts.
     names: HashSet<BString>,
+    /// Blobs that were asked for: they are there, or told as missing.
+    there: HashSet<Oid>,
     walked: Walked,
 }
 
@@ -188,8 +194,19 @@ impl Pass<'_> {
             self.names.insert(change.path.clone());
             self.name(node, &change.path);
         }
+        self.presence(change);
         self.values(node, change);
         self.hidden(node, change);
+    }
+
+    /// What the pass over all objects did not meet it could not look into.
+    fn presence(&mut self, change: &Differing<'_>) {
+        let Some(entry) = change.new.filter(|entry| is_text(entry.mode)) else {
+            return;
+        };
+        if self.there.insert(entry.id) && !matches!(self.reader.is_stored(&entry.id), Ok(true)) {
+            self.walked.missing.insert(entry.id);
+        }
     }
 
     /// The path itself is a text that others read.

@@ -10,18 +10,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::audit::baseline::Baseline;
+use crate::audit::find::{List, find};
 use crate::audit::record::{self, Record};
 use crate::audit::repository::{Question, Subject};
 use crate::audit::run::{Progress, Shard, run as run_all};
+use crate::audit::shown;
 use crate::audit::state::States;
 use crate::audit::tell::{Form, tell};
 use crate::audit::totals::Totals;
 use crate::check;
 use crate::cli::{Exit, server};
 use crate::ledger;
-use crate::policy::{Known, Pattern, Policy};
+use crate::policy::{HostConfig, Known, Pattern, Policy};
 use crate::redact::{FingerprintKey, Quoted};
-use crate::repo::Layout;
+use crate::repo::{About, Layout};
 
 /// Longest line of an earlier output that is read.
 const LINE_MAX_BYTES: u64 = 16 << 20;
@@ -105,6 +107,9 @@ struct Job {
     names: Vec<String>,
     path: String,
     layout: Result<Layout, String>,
+    notes: Vec<String>,
+    /// Object folders that it borrows from and that are not there.
+    lacks: Vec<String>,
     policy: Option<Arc<Policy>>,
     /// Why the policy of this repository is not used.
     trouble: Option<String>,
@@ -122,7 +127,7 @@ fn command(
         kept: Vec::new(),
     };
     let told = match args.merge.is_empty() {
-        true => asked(args, &mut |record| answer.take(record), err)?,
+        true => asked(args, &mut |record| answer.take(record))?,
         false => merged(&args.merge, &mut |record| answer.take(record)).map_err(usage)?,
     };
     let written = told.and_then(|totals| {
@@ -202,11 +207,7 @@ fn exit(summary: &record::Summary, fail_on: &str, err: &mut dyn Write) -> Exit {
 type Take<'t> = &'t mut (dyn FnMut(Record) -> io::Result<()> + Send);
 
 /// Looks at repositories.
-fn asked(
-    args: &AuditArgs,
-    take: Take<'_>,
-    err: &mut dyn Write,
-) -> Result<io::Result<Totals>, String> {
+fn asked(args: &AuditArgs, take: Take<'_>) -> Result<io::Result<Totals>, String> {
     let usage = |why: String| format!("error: {why}");
     let refs = patterns(&args.refs, "--ref").map_err(usage)?;
     let paths = patterns(&args.paths, "--path").map_err(usage)?;
@@ -221,11 +222,13 @@ fn asked(
         .map(|text| Shard::parse(text).ok_or_else(|| format!("--shard {text}: say K/N, as in 1/4")))
         .transpose()
         .map_err(usage)?;
-    let mut jobs = jobs(args, err).map_err(usage)?;
+    let shared = shared_policy(args)?;
+    let host = shared.as_ref().map(|policy| policy.host.clone());
+    let mut jobs = jobs(args, &host.unwrap_or_default());
     if let Some(shard) = shard {
         jobs.retain(|job| shard.has(&job.name));
     }
-    let policies = Policies::load(args, &mut jobs)?;
+    let policies = Policies::load(args, shared, &mut jobs)?;
     let key = key(args, policies.shared.as_deref()).map_err(usage)?;
     let baseline = (args.baseline.as_deref())
         .map(|path| baseline(path, &key))
@@ -311,32 +314,51 @@ impl Job {
             path: &self.path,
             layout,
             trouble: self.trouble.as_deref(),
+            notes: &self.notes,
+            lacks: &self.lacks,
         };
         crate::audit::repository::audit(&subject, question)
     }
 }
 
-/// The repositories that are named.
-fn jobs(args: &AuditArgs, _err: &mut dyn Write) -> Result<Vec<Job>, String> {
-    let mut jobs = Vec::new();
-    let here = [PathBuf::from(".")];
-    let named = match args.repositories.is_empty() {
-        true => &here[..],
-        false => &args.repositories,
-    };
-    for path in named {
-        let layout = Layout::discover(path).map_err(|error| error.to_string());
-        let name = Quoted(path.as_os_str().as_bytes()).to_string();
-        jobs.push(Job {
-            names: vec![name.clone()],
-            path: name.clone(),
-            name,
-            layout,
+/// The repositories that are asked for: those given, else that of the current folder.
+fn jobs(args: &AuditArgs, host: &HostConfig) -> Vec<Job> {
+    let is_list = |path: &&PathBuf| path.as_os_str() == "-";
+    let reads_list = args.repositories.iter().any(|path| is_list(&path));
+    let mut paths: Vec<PathBuf> = (args.repositories.iter())
+        .filter(|path| !is_list(path))
+        .cloned()
+        .collect();
+    if args.repositories.is_empty() {
+        paths.push(PathBuf::from("."));
+    }
+    let mut input = io::stdin().lock();
+    let list = reads_list.then_some(List {
+        input: &mut input,
+        is_nul: args.null,
+    });
+    let found = find(&paths, list, host).into_iter();
+    found
+        .map(|one| Job {
+            name: shown(one.name.as_bytes()),
+            names: one.names,
+            path: shown(one.path.as_os_str().as_bytes()),
+            layout: one.layout,
+            notes: notes(&one.about),
+            lacks: (one.about.alternates_missing.iter())
+                .map(|path| shown(path.as_os_str().as_bytes()))
+                .collect(),
             policy: None,
             trouble: None,
-        });
-    }
-    Ok(jobs)
+        })
+        .collect()
+}
+
+/// What is special about a repository, in words for records.
+fn notes(about: &About) -> Vec<String> {
+    let all = [("shallow", about.is_shallow), ("partial", about.is_partial)];
+    let those = all.into_iter().filter(|(_, is)| *is);
+    those.map(|(word, _)| word.to_owned()).collect()
 }
 
 /// The policies of a run.
@@ -345,20 +367,29 @@ struct Policies {
     shared: Option<Arc<Policy>>,
 }
 
+fn load_policy(args: &AuditArgs, path: &Path) -> Result<Arc<Policy>, String> {
+    let known = Known {
+        packs: !args.rules.is_empty(),
+        ..check::known()
+    };
+    let loaded = Policy::load(path, &known).map_err(|error| error.to_string());
+    loaded.map(Arc::new)
+}
+
+/// The policy for all repositories: the one that is named, or in the environment.
+fn shared_policy(args: &AuditArgs) -> Result<Option<Arc<Policy>>, String> {
+    let variable = server::variable("RINGFENCE_POLICY").filter(|value| !value.is_empty());
+    let named = args.policy.clone().or(variable.map(PathBuf::from));
+    named.map(|path| load_policy(args, &path)).transpose()
+}
+
 impl Policies {
-    /// One policy for all that is named or in the environment, else that of each repository, else that of the machine.
-    fn load(args: &AuditArgs, jobs: &mut [Job]) -> Result<Policies, String> {
-        let known = Known {
-            packs: !args.rules.is_empty(),
-            ..check::known()
-        };
-        let load = |path: &Path| Policy::load(path, &known).map_err(|error| error.to_string());
-        let vars = server::variable("RINGFENCE_POLICY").filter(|value| !value.is_empty());
-        let named = args.policy.clone().or(vars.map(PathBuf::from));
-        let shared = match named {
-            Some(path) => Some(Arc::new(load(&path)?)),
-            None => None,
-        };
+    /// Without one policy for all, that of each repository, else that of the machine.
+    fn load(
+        args: &AuditArgs,
+        shared: Option<Arc<Policy>>,
+        jobs: &mut [Job],
+    ) -> Result<Policies, String> {
         let mut found: BTreeMap<PathBuf, Result<Arc<Policy>, String>> = BTreeMap::new();
         for job in jobs.iter_mut() {
             if let Some(shared) = &shared {
@@ -371,7 +402,7 @@ impl Policies {
             };
             let loaded = found
                 .entry(path.clone())
-                .or_insert_with(|| load(&path).map(Arc::new));
+                .or_insert_with(|| load_policy(args, &path));
             match loaded {
                 Ok(policy) => job.policy = Some(Arc::clone(policy)),
                 Err(why) => job.trouble = Some(format!("its policy cannot be used: {why}")),
