@@ -18,6 +18,18 @@ pub(super) struct Actor {
     declared: Option<String>,
 }
 
+impl Actor {
+    /// Tells it from others, also from an identity of the policy with the name of a known agent.
+    pub(super) fn key(&self) -> String {
+        let kind = if self.claim.is_some() {
+            "claim"
+        } else {
+            "identity"
+        };
+        format!("{kind} {}", self.id)
+    }
+}
+
 /// All agents of a repository, and which commits are whose.
 #[derive(Default)]
 pub(super) struct Cast {

@@ -10,120 +10,113 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::commits::{Commits, Node, TagRow};
-use super::findings::Teller;
-use super::{record, shown, time};
-use crate::check;
-use crate::ledger::{self, Book, Decided, Event, Gap, Moved, Record};
-use crate::push::{Oid, RefName};
+mod history;
+mod refs;
 
-/// Later than this, in seconds, no push that was let pass is still on its way into the ref store.
-const ON_ITS_WAY: i64 = 15 * 60;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use self::history::History;
+use self::refs::{
+    Key, ON_ITS_WAY, Past, Pending, Value, is_of_host, key_of, key_of_name, name_of, value,
+};
+use super::commits::Node;
+use super::repository::{Question, Subject};
+use super::{record, shown, time};
+use crate::ledger::{Book, Decided, Event, Gap, Moved, Record};
+use crate::push::Oid;
+use crate::repo::Repo;
+
+pub(super) use self::history::Read;
+
 /// How far, in seconds, the moment at which the refs were read and the clock of the ledger may lie apart.
 const SLACK: i64 = 2 * 60;
 /// Values of one ref that were let pass and are waited for; beyond it the oldest is forgotten.
 const PENDING_MAX: usize = 1_000;
 /// Records of each kind that are listed; the counts are of all.
 const LISTED_MAX: u64 = 1_000;
-/// Refs that hosts keep for themselves, and that no hook sees: [`Compared::ledger`] counts them.
-const HOST_REFS: &[&[u8]] = &[
-    b"refs/changes/",
-    b"refs/environments/",
-    b"refs/keep-around/",
-    b"refs/merge-requests/",
-    b"refs/pipelines/",
-    b"refs/pull/",
-    b"refs/remotes/",
-];
 /// A push to it makes a proposal, never a ref of this name.
 const PROPOSALS: &str = "refs/for/";
 
-/// Tags of tags: no deeper than this.
-const TAG_DEPTH_MAX: usize = 16;
-
-/// The commits of the repository, numbered, parents before children.
-pub(super) trait History {
-    /// How many there are.
-    fn count(&self) -> usize;
-    /// The commit that a value leads to, tags followed. `None`: to none, or it is not there any more.
-    fn commit(&self, value: &Oid) -> Option<Node>;
-    /// Its parents that are there.
-    fn parents(&self, node: Node) -> &[Node];
-    /// When a value was made, by the latest clock in it: the committer's, and the taggers' of the tags on the way.
-    fn made(&self, value: &Oid) -> Option<i64>;
-    /// A commit for people.
-    fn brief(&self, node: Node) -> record::Commit;
-}
-
-/// The commits that an audit read.
-pub(super) struct Read<'a> {
-    pub(super) commits: &'a Commits,
-    pub(super) teller: &'a Teller<'a>,
-}
-
-impl Read<'_> {
-    /// The tags from a value on, and what they end at.
-    fn tags(&self, value: &Oid) -> (Vec<&TagRow>, Oid) {
-        let (mut tags, mut at) = (Vec::new(), *value);
-        while let Some(tag) = self
-            .commits
-            .tags
-            .get(&at)
-            .filter(|_| tags.len() < TAG_DEPTH_MAX)
-        {
-            tags.push(tag);
-            at = tag.target;
+/// Compares with the ledger, where there is one.
+pub(super) fn of(
+    subject: &Subject<'_>,
+    question: &Question<'_>,
+    repo: &Repo,
+    read: &Read<'_>,
+    in_time: &dyn Fn(i64) -> bool,
+    about: &mut record::Repository,
+) -> Vec<record::Uncovered> {
+    let read_at = jiff::Timestamp::now().as_second();
+    let (refs, _told_already) = repo.all_refs();
+    let all: Vec<(Vec<u8>, Oid)> = (refs.into_iter())
+        .map(|(name, id)| (name.as_bytes().to_vec(), id))
+        .collect();
+    let refs = Refs { all: &all, read_at };
+    let told = match &subject.ledger {
+        None => return Vec::new(),
+        Some(Err(why)) => Err(why.clone()),
+        Some(Ok(ledger)) if !ledger.is_own && subject.names.is_empty() => {
+            let path = named(ledger.book.path());
+            Err(format!(
+                "{path}: nothing tells which entries are about this repository: it has no name"
+            ))
         }
-        (tags, at)
-    }
-}
-
-impl History for Read<'_> {
-    fn count(&self) -> usize {
-        self.commits.rows.len()
-    }
-
-    fn commit(&self, value: &Oid) -> Option<Node> {
-        self.commits.nodes.get(&self.tags(value).1).copied()
-    }
-
-    fn parents(&self, node: Node) -> &[Node] {
-        &self.commits.rows[node as usize].parents
-    }
-
-    fn made(&self, value: &Oid) -> Option<i64> {
-        let commit = self
-            .commit(value)
-            .map(|node| self.commits.rows[node as usize].time);
-        let tags = self.tags(value).0.into_iter().map(|tag| tag.time);
-        tags.chain(commit).max()
-    }
-
-    fn brief(&self, node: Node) -> record::Commit {
-        self.teller.brief(node)
-    }
+        Some(Ok(ledger)) => {
+            let names = (!ledger.is_own).then_some(subject.names);
+            compare(subject.name, names, &refs, read, ledger.book)
+        }
+    };
+    let compared = match told {
+        Ok(compared) => compared,
+        Err(why) => {
+            about.unread.push(record::Unread {
+                what: "the ledger".into(),
+                why,
+                objects: 0,
+            });
+            return Vec::new();
+        }
+    };
+    about.ledger = Some(compared.ledger);
+    let listed = compared.uncovered.len() as u64;
+    let mut uncovered = compared.uncovered;
+    uncovered.retain(|one| {
+        // A name that had to be quoted is not one that a pattern can be held against: it stays.
+        let name = one.name.as_deref().filter(|name| !name.starts_with('"'));
+        let commit = one.commit.as_ref().map(|commit| &commit.time);
+        let time = one.time.as_ref().or(commit);
+        let time = time.and_then(|time| time.parse::<jiff::Timestamp>().ok());
+        let is_of_ref = name.is_none_or(|name| {
+            let mut patterns = question.refs.iter();
+            question.refs.is_empty() || patterns.any(|one| one.matches(name.as_bytes()))
+        });
+        is_of_ref && time.is_none_or(|time| in_time(time.as_second()))
+    });
+    about.uncovered = compared.count - (listed - uncovered.len() as u64);
+    uncovered
 }
 
 /// What is compared.
-pub(super) struct Refs<'a> {
+struct Refs<'a> {
     /// Every ref below `refs/` and its value, symbolic ones followed. All of them: one that is left out counts as deleted.
-    pub(super) all: &'a [(Vec<u8>, Oid)],
+    all: &'a [(Vec<u8>, Oid)],
     /// When they were read, seconds since 1970. The ledger is read after it.
-    pub(super) read_at: i64,
+    read_at: i64,
 }
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub(super) struct Compared {
-    pub(super) ledger: record::Ledger,
+struct Compared {
+    ledger: record::Ledger,
     /// The first thousand of each kind.
-    pub(super) uncovered: Vec<record::Uncovered>,
+    uncovered: Vec<record::Uncovered>,
     /// All of them.
-    pub(super) count: u64,
+    count: u64,
 }
 
 /// Compares. `names`: of the repository, as the ledger has them; `None`: the ledger is of this repository alone.
-pub(super) fn compare(
+fn compare(
     repository: &str,
     names: Option<&[String]>,
     refs: &Refs<'_>,
@@ -136,57 +129,6 @@ pub(super) fn compare(
     told.map_err(|error| format!("the ledger cannot be read: {error}"))?;
     comparison.end(refs);
     Ok(comparison.out)
-}
-
-/// A ref as entries name it: what is shown, and the hex of its bytes where that is not exact.
-type Key = (String, Option<String>);
-
-/// `None`: the ref is not there.
-type Value = Option<Oid>;
-
-/// What is known of one ref.
-#[derive(Default)]
-struct Past {
-    /// Its value, and since when it is known.
-    now: Value,
-    since: i64,
-    /// What was let pass, and may have come.
-    pending: Vec<Pending>,
-    /// Values that it had until lately.
-    gone: Vec<(Value, i64)>,
-}
-
-struct Pending {
-    value: Value,
-    from: Value,
-    at: i64,
-    decision: String,
-    identity: Option<String>,
-}
-
-impl Past {
-    fn may_be(&self, value: Value) -> bool {
-        self.now == value || self.pending.iter().any(|one| one.value == value)
-    }
-
-    /// Whether it had this value less than `within` seconds before `at`.
-    fn was(&self, value: Value, at: i64, within: i64) -> bool {
-        (self.gone.iter()).any(|(gone, until)| *gone == value && *until >= at - within)
-    }
-
-    /// The value is known. Returns what was let pass and can no longer come.
-    fn set(&mut self, value: Value, at: i64) -> Vec<Pending> {
-        if self.now != value {
-            self.gone.retain(|(_, until)| *until >= at - ON_ITS_WAY);
-            self.gone.push((self.now, at));
-            self.now = value;
-        }
-        self.since = at;
-        self.pending.retain(|one| one.value != value);
-        let (late, pending) = (self.pending.drain(..)).partition(|one| one.at < at - ON_ITS_WAY);
-        self.pending = pending;
-        late
-    }
 }
 
 struct Comparison<'a> {
@@ -240,11 +182,11 @@ impl<'a> Comparison<'a> {
 
     fn ledger_itself(&mut self, book: &Book) {
         let (flaws, count) = book.flaws();
-        self.out.ledger.path = super::repository::named(book.path());
+        self.out.ledger.path = named(book.path());
         self.out.ledger.entries = book.entries();
         self.out.ledger.intact = count == 0;
         for flaw in flaws {
-            let path = super::repository::named(&flaw.path);
+            let path = named(&flaw.path);
             let why = format!("{path}, line {}: {}", flaw.line, flaw.why);
             self.out.ledger.why.get_or_insert_with(|| why.clone());
             self.tell("chain", why, record::Uncovered::default());
@@ -258,7 +200,6 @@ impl<'a> Comparison<'a> {
             self.note("what follows a broken place of the ledger is compared all the same; a decision that was cut out shows as a move without one".into());
         }
         for gap in book.gaps() {
-            let named = super::repository::named;
             self.note(match gap {
                 Gap::OlderFileMissing(path) => format!(
                     "{} continues a file that is not here: what was decided before is not known",
@@ -647,39 +588,8 @@ fn reached(history: &dyn History, tips: &[Node], known: &dyn Fn(Node) -> bool) -
     reached
 }
 
-fn is_of_host(name: &[u8]) -> bool {
-    HOST_REFS.iter().any(|prefix| name.starts_with(prefix))
-}
-
-/// The ref that really moves.
-fn key_of(moved: &Moved) -> Key {
-    match &moved.target {
-        Some(target) => (target.clone(), moved.target_hex.clone()),
-        None => (moved.name.clone(), moved.ref_hex.clone()),
-    }
-}
-
-/// A ref of the repository as an entry would name it: secrets in names are masked there.
-fn key_of_name(name: &[u8]) -> Key {
-    match check::masked(name).map(RefName::new) {
-        None => ledger::shown_and_hex(name),
-        Some(Ok(masked)) => ledger::shown_and_hex(masked.as_bytes()),
-        Some(Err(_)) => ledger::shown_and_hex(b"refs/masked"),
-    }
-}
-
-fn name_of((name, hex): &Key) -> String {
-    let bytes = hex.as_ref().and_then(|hex| {
-        data_encoding::HEXLOWER_PERMISSIVE
-            .decode(hex.as_bytes())
-            .ok()
-    });
-    shown(bytes.as_deref().unwrap_or(name.as_bytes()))
-}
-
-fn value(hex: &Option<String>) -> Value {
-    hex.as_ref()
-        .and_then(|hex| Oid::from_hex(hex.as_bytes()).ok())
+fn named(path: &Path) -> String {
+    shown(path.as_os_str().as_bytes())
 }
 
 #[cfg(test)]

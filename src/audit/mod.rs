@@ -7,13 +7,18 @@ pub mod find;
 pub mod record;
 
 mod agents;
+pub mod baseline;
 mod commits;
-mod contents;
+pub mod contents;
 mod coverage;
 mod findings;
 mod replay;
 pub mod repository;
+pub mod run;
+pub mod state;
+pub mod tell;
 mod tips;
+pub mod totals;
 mod walk;
 
 use bstr::ByteSlice as _;

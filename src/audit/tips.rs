@@ -15,7 +15,6 @@ const TAG_DEPTH_MAX: usize = 16;
 /// A ref, and what it leads to, tags followed.
 pub(super) struct Tip {
     pub(super) name: BString,
-    pub(super) id: Oid,
     pub(super) leads_to: LeadsTo,
     /// The annotated tags on the way.
     pub(super) tags: Vec<Oid>,
@@ -69,7 +68,6 @@ pub(super) fn of(
         }
         tips.push(Tip {
             name,
-            id,
             leads_to,
             tags,
         });

@@ -16,6 +16,7 @@ mod merge;
 mod net;
 mod objects;
 mod packed;
+pub mod packs;
 pub mod parse;
 mod refs;
 mod reftable;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
+use crate::push::RefName;
 use crate::ledger::{Account, Counts, Entry, Id, Landed, Ledger};
 
 /// When the ledger begins, in seconds.
