@@ -21,6 +21,7 @@ pub const DAYS_MAX: usize = 3_660;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Record {
     /// One repository, and how much of it was looked at.
@@ -37,6 +38,7 @@ pub enum Record {
 
 /// One repository, and how much of it was looked at.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Repository {
     /// Its name: from the host's layout where that tells it, else its path.
@@ -85,6 +87,7 @@ pub struct Repository {
 
 /// A ledger as the audit found it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Ledger {
     /// Where it is.
@@ -102,6 +105,7 @@ pub struct Ledger {
 
 /// A thing that could not be looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Unread {
     /// An object, a pack, a ref, a folder.
@@ -114,6 +118,7 @@ pub struct Unread {
 
 /// One agent or identity that was at work.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Agent {
     /// The repository.
@@ -157,6 +162,7 @@ pub struct Agent {
 
 /// A commit, as far as a reader needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Commit {
     /// The commit or tag object.
@@ -172,6 +178,7 @@ pub struct Commit {
 
 /// One secret, hidden text, or thing that a policy would have refused.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Finding {
     /// The repository.
@@ -241,6 +248,7 @@ pub struct Finding {
 
 /// One place of a finding.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Place {
     /// Which text: `content`, `message`, …
@@ -272,6 +280,7 @@ pub struct Place {
 
 /// Ledger and repository do not agree here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Uncovered {
     /// The repository.
@@ -307,6 +316,7 @@ pub struct Uncovered {
 
 /// Totals of a run, or of several that were put together.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Summary {
     /// Always absent: it is of all repositories.
