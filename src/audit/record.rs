@@ -21,6 +21,7 @@ pub const DAYS_MAX: usize = 3_660;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Record {
     /// One repository, and how much of it was looked at.
@@ -37,6 +38,7 @@ pub enum Record {
 
 /// One repository, and how much of it was looked at.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Repository {
     /// Its name: from the host's layout where that tells it, else its path.
@@ -85,6 +87,7 @@ pub struct Repository {
 
 /// A ledger as the audit found it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Ledger {
     /// Where it is.
@@ -108,6 +111,7 @@ pub struct Ledger {
 
 /// A thing that could not be looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Unread {
     /// An object, a pack, a ref, a folder.
@@ -120,6 +124,7 @@ pub struct Unread {
 
 /// One agent or identity that was at work.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Agent {
     /// The repository.
@@ -163,6 +168,7 @@ pub struct Agent {
 
 /// A commit, as far as a reader needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Commit {
     /// The commit or tag object.
@@ -178,6 +184,7 @@ pub struct Commit {
 
 /// One secret, hidden text, or thing that a policy would have refused.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Finding {
     /// The repository.
@@ -247,6 +254,7 @@ pub struct Finding {
 
 /// One place of a finding.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Place {
     /// Which text: `content`, `message`, …
@@ -278,6 +286,7 @@ pub struct Place {
 
 /// Ledger and repository do not agree here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Uncovered {
     /// The repository.
@@ -313,6 +322,7 @@ pub struct Uncovered {
 
 /// Totals of a run, or of several that were put together.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Summary {
     /// Always absent: it is of all repositories.

@@ -72,10 +72,16 @@ impl Progress {
     }
 }
 
-/// Audits every subject and hands its records out, in the order of the subjects. An error: the records could not be written.
+/// A repository of at least so many packed bytes is worth all threads at once; smaller ones get one thread each.
+const LARGE_BYTES: u64 = 32 << 20;
+
+/// Audits every subject and hands its records out, in the order of the subjects. The audit is told how many threads it may use:
+/// all of them for a subject that is a large part of the whole, one where as many subjects are at work. An error: the
+/// records could not be written.
 pub fn run<S: Sync>(
     subjects: &[S],
-    audit: &(dyn Fn(&S) -> Vec<Record> + Sync),
+    size: &dyn Fn(&S) -> u64,
+    audit: &(dyn Fn(&S, usize) -> Vec<Record> + Sync),
     baseline: Option<&Baseline>,
     progress: &Progress,
     out: &mut (dyn FnMut(Record) -> io::Result<()> + Send),
@@ -87,25 +93,28 @@ pub fn run<S: Sync>(
         result: Ok(()),
         out,
     });
-    let numbered: Vec<(usize, &S)> = subjects.iter().enumerate().collect();
-    numbered
-        .par_iter()
-        .with_max_len(1)
-        .for_each(|(number, subject)| {
-            // Nobody reads any more: the rest is not done for nothing.
-            if told.lock().is_ok_and(|told| told.result.is_err()) {
-                return;
-            }
-            let mut records = audit(subject);
-            let known = take_known(&mut records, baseline);
-            progress.done.fetch_add(1, Ordering::Relaxed);
-            if let Some(Record::Repository(about)) = records.first() {
-                progress.bytes.fetch_add(about.bytes, Ordering::Relaxed);
-            }
-            if let Ok(mut told) = told.lock() {
-                told.take(*number, records, known);
-            }
-        });
+    let threads = rayon::current_num_threads();
+    let sizes: Vec<u64> = subjects.iter().map(size).collect();
+    let share = sizes.iter().sum::<u64>() / (2 * threads as u64);
+    let is_large = |number: &usize| sizes[*number] >= LARGE_BYTES.max(share);
+    let one = |number: usize, threads: usize| {
+        // Nobody reads any more: the rest is not done for nothing.
+        if told.lock().is_ok_and(|told| told.result.is_err()) {
+            return;
+        }
+        let mut records = audit(&subjects[number], threads);
+        let known = take_known(&mut records, baseline);
+        progress.done.fetch_add(1, Ordering::Relaxed);
+        if let Ok(mut told) = told.lock() {
+            told.take(number, records, known);
+        }
+    };
+    let (large, small): (Vec<usize>, Vec<usize>) = (0..subjects.len()).partition(is_large);
+    for number in large {
+        one(number, threads);
+    }
+    let alone = if small.len() == 1 { threads } else { 1 };
+    (small.par_iter().with_max_len(1)).for_each(|number| one(*number, alone));
     let told = told
         .into_inner()
         .map_err(|_| io::Error::other("a thread failed"))?;
@@ -113,12 +122,13 @@ pub fn run<S: Sync>(
     Ok(told.totals)
 }
 
-/// Takes out what the baseline knows, and counts the rest anew.
+/// Takes out what the baseline knows, puts the rest in order, and counts it anew.
 fn take_known(records: &mut Vec<Record>, baseline: Option<&Baseline>) -> u64 {
     let before = records.len();
     if let Some(baseline) = baseline {
         records.retain(|record| !baseline.knows(record));
     }
+    super::tell::sort(records);
     if let Some((Record::Repository(about), rest)) = records.split_first_mut() {
         recount(about, rest);
     }

@@ -18,7 +18,7 @@ use crate::audit::repository::{Question, Recorded, Subject};
 use crate::audit::run::{Progress, Shard, run as run_all};
 use crate::audit::shown;
 use crate::audit::state::States;
-use crate::audit::tell::{Form, tell};
+use crate::audit::tell::{Form, line, tell};
 use crate::audit::totals::Totals;
 use crate::check;
 use crate::cli::{Exit, server};
@@ -43,7 +43,7 @@ pub(super) struct AuditArgs {
     #[arg(short = 'z', long = "null")]
     null: bool,
     /// How to tell it
-    #[arg(long, default_value = "text", value_parser = ["text", "jsonl", "sarif", "csv", "html"])]
+    #[arg(long, default_value = "text", value_parser = Form::NAMES)]
     format: String,
     /// Write to this file instead of standard output; it is replaced once the answer is whole
     #[arg(long, short, value_name = "FILE")]
@@ -133,7 +133,7 @@ fn command(
     let usage = |why: String| format!("error: {why}");
     let mut answer = Answer {
         target: Target::open(args.output.as_deref(), out).map_err(usage)?,
-        form: form(&args.format),
+        form: Form::named(&args.format).unwrap_or(Form::Text),
         kept: Vec::new(),
     };
     let told = match args.merge.is_empty() {
@@ -166,7 +166,7 @@ struct Answer<'o> {
 impl Answer<'_> {
     fn take(&mut self, record: Record) -> io::Result<()> {
         match self.form {
-            Form::Jsonl => tell(Form::Jsonl, &[record], self.target.writer()),
+            Form::Jsonl => line(&record, self.target.writer()),
             _ => {
                 self.kept.push(record);
                 Ok(())
@@ -179,16 +179,6 @@ impl Answer<'_> {
             tell(self.form, &self.kept, self.target.writer())?;
         }
         self.target.end()
-    }
-}
-
-fn form(word: &str) -> Form {
-    match word {
-        "jsonl" => Form::Jsonl,
-        "sarif" => Form::Sarif,
-        "csv" => Form::Csv,
-        "html" => Form::Html,
-        _ => Form::Text,
     }
 }
 
@@ -260,7 +250,7 @@ fn asked(args: &AuditArgs, take: Take<'_>) -> Result<io::Result<Totals>, String>
         .build()
         .map_err(|error| usage(error.to_string()))?;
     let progress = Progress::default();
-    let look = |job: &Job| -> Vec<Record> {
+    let look = |job: &Job, threads: usize| -> Vec<Record> {
         let question = Question {
             policy: job.policy.as_deref(),
             key: &key,
@@ -280,7 +270,8 @@ fn asked(args: &AuditArgs, take: Take<'_>) -> Result<io::Result<Totals>, String>
         if !args.quiet {
             scope.spawn(move || tell_progress(progress, is_done, count));
         }
-        let told = pool.install(|| run_all(&jobs, &look, baseline.as_ref(), progress, take));
+        let told =
+            pool.install(|| run_all(&jobs, &Job::size, &look, baseline.as_ref(), progress, take));
         is_done.store(true, Ordering::Release);
         told
     });
@@ -299,6 +290,16 @@ fn asked(args: &AuditArgs, take: Take<'_>) -> Result<io::Result<Totals>, String>
 }
 
 impl Job {
+    /// Bytes of its packs, as far as they can be seen.
+    fn size(&self) -> u64 {
+        let Ok(layout) = &self.layout else { return 0 };
+        let packs = fs::read_dir(layout.objects_dir().join("pack"));
+        let files = packs.into_iter().flatten().flatten();
+        files
+            .filter_map(|file| Some(file.metadata().ok()?.len()))
+            .sum()
+    }
+
     fn look(&self, question: &Question<'_>) -> Vec<Record> {
         let failed = |why: &str| {
             let unread = record::Unread {

@@ -7,6 +7,7 @@ mod cure;
 mod json;
 mod refs;
 mod rewrite;
+mod sarif;
 mod text;
 mod words;
 
@@ -19,7 +20,9 @@ use crate::push::{Errand, HostKind};
 use crate::verdict::{Decision, Judged, Verdict};
 
 pub use json::{AGENT_LINE_MAX_BYTES, AGENT_LINE_PREFIX};
+pub(crate) use sarif::{Sarif, location, uri};
 pub use text::policy_error;
+pub(crate) use words::{ascii, ascii_json, wrap_at};
 
 /// Most findings that a text shows.
 pub const SHOWN_MAX: usize = 10;

@@ -1,29 +1,77 @@
-//! Temporary.
+//! How an audit is told: every form is made of the same records, in the same order.
+//!
+//! The order comes from the records alone, so that shards may be put together in any order. A form never says more than the
+//! records do: where they do not show that all was looked at, it says so first.
+
+mod csv;
+mod jsonl;
+mod sarif;
+mod text;
+mod view;
 
 use std::io::{self, Write};
 
 use super::record::Record;
+use view::View;
 
-/// How records are told.
+/// The forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// For people.
+    /// The few lines that matter first, for people.
     Text,
-    /// One record a line.
+    /// The records, one a line.
     Jsonl,
-    /// SARIF.
+    /// The records as one document.
+    Json,
+    /// SARIF 2.1.0.
     Sarif,
-    /// CSV.
+    /// One table.
     Csv,
-    /// HTML.
-    Html,
 }
 
-/// Tells records.
-pub fn tell(_form: Form, records: &[Record], out: &mut dyn Write) -> io::Result<()> {
-    for record in records {
-        serde_json::to_writer(&mut *out, record)?;
-        out.write_all(b"\n")?;
+impl Form {
+    /// The words of `--format`.
+    pub const NAMES: [&str; 5] = ["text", "jsonl", "json", "sarif", "csv"];
+
+    /// By the word of `--format`.
+    pub fn named(name: &str) -> Option<Form> {
+        let all = [Form::Text, Form::Jsonl, Form::Json, Form::Sarif, Form::Csv];
+        let place = Form::NAMES.iter().position(|one| *one == name)?;
+        all.get(place).copied()
     }
-    Ok(())
 }
+
+/// Writes the records in a form. Their order does not matter, and one that stands twice counts once. Everything written is
+/// ASCII without control bytes other than line ends.
+///
+/// # Errors
+///
+/// What `out` says.
+pub fn tell(form: Form, records: &[Record], out: &mut dyn Write) -> io::Result<()> {
+    let view = View::new(records);
+    match form {
+        Form::Text => out.write_all(text::text(&view).as_bytes()),
+        Form::Jsonl => jsonl::lines(&view, out),
+        Form::Json => jsonl::document(&view, out),
+        Form::Sarif => sarif::log(&view, out),
+        Form::Csv => csv::table(&view, out),
+    }?;
+    out.flush()
+}
+
+/// Writes one record as a line of [`Form::Jsonl`], for who has them one after another.
+///
+/// # Errors
+///
+/// What `out` says.
+pub fn line(record: &Record, out: &mut dyn Write) -> io::Result<()> {
+    jsonl::line(record, out)
+}
+
+/// Puts the records of one repository in the order of every form.
+pub(super) fn sort(records: &mut [Record]) {
+    records.sort_by(view::order);
+}
+
+#[cfg(test)]
+mod tests;
