@@ -7,6 +7,7 @@
 mod audit;
 mod binary;
 mod cases;
+mod coverage;
 mod demo;
 mod faults;
 mod keys;

@@ -29,8 +29,8 @@ use crate::repo::Repo;
 
 pub(super) use self::history::Read;
 
-/// How far, in seconds, the moment at which the refs were read and the clock of the ledger may lie apart.
-const SLACK: i64 = 2 * 60;
+/// How much younger than the ledger a ref must look, in milliseconds: clocks of clients are not exact.
+const YOUNGER_BY: i64 = 2 * 60 * 1_000;
 /// Values of one ref that were let pass and are waited for; beyond it the oldest is forgotten.
 const PENDING_MAX: usize = 1_000;
 /// Records of each kind that are listed; the counts are of all.
@@ -47,7 +47,7 @@ pub(super) fn of(
     in_time: &dyn Fn(i64) -> bool,
     about: &mut record::Repository,
 ) -> Vec<record::Uncovered> {
-    let read_at = jiff::Timestamp::now().as_second();
+    let read_at = jiff::Timestamp::now().as_millisecond();
     let (refs, _told_already) = repo.all_refs();
     let all: Vec<(Vec<u8>, Oid)> = (refs.into_iter())
         .map(|(name, id)| (name.as_bytes().to_vec(), id))
@@ -101,7 +101,7 @@ pub(super) fn of(
 struct Refs<'a> {
     /// Every ref below `refs/` and its value, symbolic ones followed. All of them: one that is left out counts as deleted.
     all: &'a [(Vec<u8>, Oid)],
-    /// When they were read, seconds since 1970. The ledger is read after it.
+    /// When they were read, milliseconds since 1970, by the clock of the ledger, which is read after it.
     read_at: i64,
 }
 
@@ -222,7 +222,7 @@ impl<'a> Comparison<'a> {
         let Ok(moment) = record.entry.time.parse::<jiff::Timestamp>() else {
             return self.note(format!("entry {} has no time", shown(record.id.as_bytes())));
         };
-        let at = moment.as_second();
+        let at = moment.as_millisecond();
         let is_first = self.began.is_none();
         match &record.entry.event {
             Event::Decision(decided) => {
@@ -241,7 +241,7 @@ impl<'a> Comparison<'a> {
             _ => {}
         }
         if is_first && self.began.is_some() {
-            self.out.ledger.since = Some(time(at));
+            self.out.ledger.since = Some(time(at / 1_000));
         }
     }
 
@@ -349,7 +349,7 @@ impl<'a> Comparison<'a> {
     fn is_younger_than_the_ledger(&self, value: &Oid) -> bool {
         let made = self.history.made(value);
         made.zip(self.began)
-            .is_some_and(|(made, began)| made > began + SLACK)
+            .is_some_and(|(made, began)| 1_000 * made > began + YOUNGER_BY)
     }
 
     /// The ref has a value that nothing explains: by the ledger at `at`, or now, when the refs were read.
@@ -381,7 +381,7 @@ impl<'a> Comparison<'a> {
         }
         let why = format!(
             "{how}; the ledger left it elsewhere at {}, and knows of no move since",
-            time(since)
+            time(since / 1_000)
         );
         self.moved_past_the_gate(key, left, found, (!is_now).then_some(at), why);
     }
@@ -403,7 +403,7 @@ impl<'a> Comparison<'a> {
             name: Some(name_of(key)),
             old: old.map(|old| old.to_string()),
             new: new.map(|new| new.to_string()),
-            time: at.map(time),
+            time: at.map(|at| time(at / 1_000)),
             ..record::Uncovered::default()
         };
         self.tell(kind, why, more);
@@ -418,7 +418,7 @@ impl<'a> Comparison<'a> {
                 new: one.value.map(|new| new.to_string()),
                 decision: Some(shown(one.decision.as_bytes())),
                 identity: one.identity.map(|name| shown(name.as_bytes())),
-                time: Some(time(one.at)),
+                time: Some(time(one.at / 1_000)),
                 ..record::Uncovered::default()
             };
             self.tell("not-landed", why.into(), more);
@@ -510,7 +510,7 @@ impl<'a> Comparison<'a> {
             let awaited = |one: &Pending| one.value != found && one.at < read_at - ON_ITS_WAY;
             let late = past.pending.drain(..).filter(awaited).collect();
             self.never_came(key, late);
-        } else if !past.was(found, read_at, SLACK) {
+        } else if !past.was(found, read_at, 0) {
             let how = match found {
                 Some(_) => "it has this value now",
                 None => "it is gone now",

@@ -63,7 +63,7 @@ enum Command {
     /// Find secrets and hidden text in files, folders and standard input
     Scan(scan::ScanArgs),
     /// Find what agents did and which secrets lie in whole histories
-    Audit(audit::AuditArgs),
+    Audit(Box<audit::AuditArgs>),
     /// List and show the rules, and prove that the secret formats are found
     Rules(rules::RulesArgs),
     /// Put the hook where a host runs it

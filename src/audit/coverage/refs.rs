@@ -5,8 +5,8 @@ use crate::check;
 use crate::ledger::{self, Moved};
 use crate::push::{Oid, RefName};
 
-/// Later than this, in seconds, no push that was let pass is still on its way into the ref store.
-pub(super) const ON_ITS_WAY: i64 = 15 * 60;
+/// Later than this, in milliseconds, no push that was let pass is still on its way into the ref store.
+pub(super) const ON_ITS_WAY: i64 = 15 * 60 * 1_000;
 /// Refs that hosts keep for themselves, and that no hook sees.
 const HOST_REFS: &[&[u8]] = &[
     b"refs/changes/",
@@ -49,7 +49,7 @@ impl Past {
         self.now == value || self.pending.iter().any(|one| one.value == value)
     }
 
-    /// Whether it had this value less than `within` seconds before `at`.
+    /// Whether it had this value within so many milliseconds before `at`.
     pub(super) fn was(&self, value: Value, at: i64, within: i64) -> bool {
         (self.gone.iter()).any(|(gone, until)| *gone == value && *until >= at - within)
     }

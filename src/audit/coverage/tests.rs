@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
-use crate::push::RefName;
 use crate::ledger::{Account, Counts, Entry, Id, Landed, Ledger};
+use crate::push::RefName;
 
 /// When the ledger begins, in seconds.
 const BEGAN: i64 = 1_800_000_000;
@@ -163,7 +163,7 @@ impl Bench {
             .collect();
         let refs = Refs {
             all: &all,
-            read_at: BEGAN + 60 * self.minute + HOUR,
+            read_at: 1_000 * (BEGAN + 60 * self.minute + HOUR),
         };
         let names = ["org/site".to_owned(), "site".to_owned()];
         compare(
@@ -352,7 +352,7 @@ fn pushes_that_come_together_are_no_finding() {
     bench.decide("reject", &[(MAIN, Some(4), Some(6))]);
     assert_eq!(told(&bench.compare(&line(7), &[(MAIN, 5)])), [""; 0]);
     // The refs were read before the last push landed.
-    bench.wait(-62);
+    bench.wait(-64);
     assert_eq!(told(&bench.compare(&line(7), &[(MAIN, 4)])), [""; 0]);
 }
 
@@ -414,7 +414,7 @@ fn a_repository_that_the_ledger_never_mentions_is_one_record() {
     let all = [(MAIN.as_bytes().to_vec(), oid(4))];
     let refs = Refs {
         all: &all,
-        read_at: BEGAN + HOUR,
+        read_at: 1_000 * (BEGAN + HOUR),
     };
     let compared = compare("renamed", None, &refs, &line(7), &book).unwrap();
     assert_eq!(told(&compared), [""; 0]);
