@@ -205,9 +205,14 @@ impl<'a> Run<'a> {
         let (phase, at, rule) = found.key;
         for (_, hit) in known.of((phase, moved(at, -shift), rule)) {
             let place = |place: usize| moved(place, shift);
+            // The name of a value that was packed has its place in what was unpacked.
+            let named = match hit.via.is_empty() {
+                true => confirm::moved(hit.named, place),
+                false => hit.named,
+            };
             found.push(Match {
                 bytes: place(hit.bytes.start)..place(hit.bytes.end),
-                named: confirm::moved(hit.named, place),
+                named,
                 ..hit.clone()
             });
         }
