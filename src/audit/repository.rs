@@ -22,6 +22,7 @@ use crate::check::{self, Hit, Text};
 use crate::finding::{Level, Part};
 use crate::identity;
 use crate::ledger::Book;
+use crate::order::Order as _;
 use crate::policy::{Pattern, Policy};
 use crate::push::Oid;
 use crate::redact::FingerprintKey;
@@ -120,7 +121,7 @@ pub fn audit(subject: &Subject<'_>, question: &Question<'_>) -> Vec<Record> {
             Vec::new()
         }
     };
-    about.unread.sort();
+    about.unread.order();
     about.unread.dedup();
     about.unread_count = about.unread.len() as u64;
     about.unread.truncate(UNREAD_MAX);
@@ -296,7 +297,7 @@ fn look(
     let missing = walked.missing.len() as u64;
     if missing > 0 {
         let mut some: Vec<&Oid> = walked.missing.iter().collect();
-        some.sort_unstable();
+        some.order();
         let first = some[0];
         about.unread.push(record::Unread {
             what: format!("{missing} blobs that trees name, the first is {first}"),

@@ -13,6 +13,7 @@ mod view;
 use std::io::{self, Write};
 
 use super::record::Record;
+use crate::order::Order as _;
 use view::View;
 
 /// The forms.
@@ -81,7 +82,7 @@ pub fn line(record: &Record, out: &mut dyn Write) -> io::Result<()> {
 
 /// Puts the records of one repository in the order of every form.
 pub(super) fn sort(records: &mut [Record]) {
-    records.sort_by(view::order);
+    records.order_by(view::order);
 }
 
 #[cfg(test)]

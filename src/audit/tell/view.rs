@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::audit::record::{Agent, Finding, Record, Repository, Summary, Uncovered};
+use crate::order::Order as _;
 use crate::report::ascii;
 
 /// Longest text of a record that people are shown, in bytes.
@@ -30,7 +31,7 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     pub(super) fn new(records: &'a [Record]) -> View<'a> {
         let mut sorted: Vec<&Record> = records.iter().collect();
-        sorted.sort_by(|a, b| order(a, b));
+        sorted.order_by(|a, b| order(a, b));
         sorted.dedup();
         let mut view = View {
             records: Vec::new(),
@@ -53,11 +54,11 @@ impl<'a> View<'a> {
             }
         }
         view.records = sorted;
-        view.findings.sort_by_key(|finding| weight(finding));
+        view.findings.order_by_key(|finding| weight(finding));
         let kinds = ["chain", "ref-update", "ref-deleted", "commit"];
         let rank = |one: &&Uncovered| kinds.iter().position(|kind| *kind == one.kind);
         view.uncovered
-            .sort_by_key(|one| rank(one).unwrap_or(kinds.len()));
+            .order_by_key(|one| rank(one).unwrap_or(kinds.len()));
         view.total = total(&ends);
         view.gaps = gaps(&view, !ends.is_empty());
         view.notes.extend(missing_shards(&view.total));
@@ -199,7 +200,7 @@ fn total(ends: &[&Summary]) -> Summary {
             total.time.clone_from(&end.time);
         }
     }
-    total.shards.sort();
+    total.shards.order();
     total.shards.dedup();
     total
 }

@@ -3,6 +3,7 @@
 use super::super::view::{View, day, many, number, short, word};
 use super::findings::Rows;
 use super::markup::{Page, Row, Table, badge, moment};
+use crate::order::Order as _;
 
 pub(super) fn agents(page: &mut Page, view: &View<'_>, rows: &Rows<'_>) {
     let has_policy = view.total.policy.is_some();
@@ -58,7 +59,7 @@ pub(super) fn agents(page: &mut Page, view: &View<'_>, rows: &Rows<'_>) {
         cells.text(&evidence.join(", "));
         // Those touched most first, as records say.
         let mut paths: Vec<(&String, &u64)> = one.paths.iter().collect();
-        paths.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
+        paths.order_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
         let name = many(one.path_count, "path", "paths");
         cells.folded(&name, &mut paths.into_iter().map(counted), one.path_count);
         let name = many(one.ref_count, "ref", "refs");
