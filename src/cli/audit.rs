@@ -11,15 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::audit::baseline::Baseline;
-use crate::audit::find::{List, find};
-use crate::audit::record::{self, Record};
-use crate::audit::repository::{Question, Recorded, Subject};
-use crate::audit::run::{Progress, Shard, run as run_all};
-use crate::audit::shown;
-use crate::audit::state::States;
-use crate::audit::tell::{Form, line, tell};
-use crate::audit::totals::Totals;
+use crate::audit::{
+    Baseline, Form, List, Progress, Question, Record, Recorded, Repository, Shard, States, Subject,
+    Summary, Totals, Unread, audit, find_repositories, run_all, shown, tell_all, tell_line,
+};
 use crate::check;
 use crate::cli::{Exit, server};
 use crate::ledger;
@@ -166,7 +161,7 @@ struct Answer<'o> {
 impl Answer<'_> {
     fn take(&mut self, record: Record) -> io::Result<()> {
         match self.form {
-            Form::Jsonl => line(&record, self.target.writer()),
+            Form::Jsonl => tell_line(&record, self.target.writer()),
             _ => {
                 self.kept.push(record);
                 Ok(())
@@ -176,13 +171,13 @@ impl Answer<'_> {
 
     fn end(&mut self) -> io::Result<()> {
         if self.form != Form::Jsonl {
-            tell(self.form, &self.kept, self.target.writer())?;
+            tell_all(self.form, &self.kept, self.target.writer())?;
         }
         self.target.end()
     }
 }
 
-fn exit(summary: &record::Summary, fail_on: &str, err: &mut dyn Write) -> Exit {
+fn exit(summary: &Summary, fail_on: &str, err: &mut dyn Write) -> Exit {
     if summary.status != "complete" {
         let why = match summary.repositories {
             0 => "no repository was looked at",
@@ -277,14 +272,14 @@ fn asked(args: &AuditArgs, take: Take<'_>) -> Result<io::Result<Totals>, String>
         told
     });
     Ok(totals.map(|mut totals| {
-        totals.add(&Record::Summary(record::Summary {
+        totals.add(&Record::Summary(Summary {
             status: "complete".into(),
             policy: policies.shared.as_ref().map(|policy| policy.digest.clone()),
             since: since.map(crate::audit::time),
             until: until.map(crate::audit::time),
             key: Some(key.name().to_string()),
             shards: shard.iter().map(ToString::to_string).collect(),
-            ..record::Summary::default()
+            ..Summary::default()
         }));
         totals
     }))
@@ -303,18 +298,18 @@ impl Job {
 
     fn look(&self, question: &Question<'_>) -> Vec<Record> {
         let failed = |why: &str| {
-            let unread = record::Unread {
+            let unread = Unread {
                 what: "the repository".into(),
                 why: why.to_owned(),
                 objects: 0,
             };
-            vec![Record::Repository(record::Repository {
+            vec![Record::Repository(Repository {
                 repository: self.name.clone(),
                 path: self.path.clone(),
                 status: "failed".into(),
                 unread: vec![unread],
                 unread_count: 1,
-                ..record::Repository::default()
+                ..Repository::default()
             })]
         };
         let layout = match &self.layout {
@@ -344,7 +339,7 @@ impl Job {
             lacks: &self.lacks,
             ledger,
         };
-        crate::audit::repository::audit(&subject, question)
+        audit(&subject, question)
     }
 }
 
@@ -364,7 +359,7 @@ fn jobs(args: &AuditArgs, host: &HostConfig) -> Vec<Job> {
         input: &mut input,
         is_nul: args.null,
     });
-    let found = find(&paths, list, host).into_iter();
+    let found = find_repositories(&paths, list, host).into_iter();
     found
         .map(|one| Job {
             name: shown(one.name.as_bytes()),
