@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::audit::{
-    Baseline, Form, List, Progress, Question, Record, Recorded, Repository, Shard, States, Subject,
-    Summary, Totals, Unread, audit, find_repositories, run_all, shown, tell_all, tell_line,
+    Form, List, Progress, Question, Record, Recorded, Repository, Shard, States, Subject, Summary,
+    Totals, Unread, audit, find_repositories, run_all, shown, tell_all, tell_line,
 };
 use crate::check;
 use crate::cli::{Exit, server};
