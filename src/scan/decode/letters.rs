@@ -60,7 +60,13 @@ impl Run<'_> {
         let mut covered = 0;
         for &(start, end) in &runs {
             let (start, end) = (start as usize, end as usize);
-            if end <= covered || is_words(text, &(start..end)) {
+            // Short runs of words were never noted; that holds as long as what is beside one came with it.
+            let may_be_words = end - start > LONG_RUN_BYTES
+                || (ground.known.is_some()
+                    && ground
+                        .shift(start, BESIDE_BYTES, end, BESIDE_BYTES)
+                        .is_none());
+            if end <= covered || (may_be_words && is_words(text, &(start..end))) {
                 continue;
             }
             found.key = (Phase::Dense, start, 0);
