@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use ringfence::audit::record::{Finding, Record, Repository, Summary};
-use ringfence::audit::tell::{Form, tell};
+use ringfence::audit::record::Finding;
+use ringfence::audit::{Form, Record, Repository, Summary, tell_all};
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
@@ -14,7 +14,7 @@ const HOSTILE: &str = include_str!("../testdata/audit/hostile.jsonl");
 
 fn page(records: &[Record]) -> String {
     let mut out = Vec::new();
-    tell(Form::Html, records, &mut out).unwrap();
+    tell_all(Form::Html, records, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

@@ -4,10 +4,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod audit;
 mod audit_page;
 mod binary;
 mod browser;
 mod cases;
+mod coverage;
 mod demo;
 mod faults;
 mod keys;

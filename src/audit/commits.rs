@@ -25,6 +25,8 @@ pub(super) struct Row {
     pub(super) tree: Oid,
     /// Parents that are there, in order.
     pub(super) parents: Box<[Node]>,
+    /// It names parents that are not there.
+    pub(super) lacks_parents: bool,
     /// By the committer's clock, seconds since 1970.
     pub(super) time: i64,
     /// Author and committer, as places in [`Commits::names`].
@@ -46,6 +48,14 @@ impl Claim {
         SOURCES
             .into_iter()
             .filter(move |source| self.sources >> *source as u8 & 1 == 1)
+    }
+
+    pub(super) fn bits(&self) -> u8 {
+        self.sources
+    }
+
+    pub(super) fn restored(agent: &'static Agent, sources: u8) -> Claim {
+        Claim { agent, sources }
     }
 
     fn list(claims: &[claims::Claim]) -> Box<[Claim]> {
@@ -145,6 +155,7 @@ pub(super) struct Collector<'a> {
     names: HashMap<BString, u32>,
     hits: Vec<TextHit>,
     unread: Vec<record::Unread>,
+    failed: Vec<Oid>,
 }
 
 impl<'a> Collector<'a> {
@@ -157,6 +168,7 @@ impl<'a> Collector<'a> {
             names: HashMap::new(),
             hits: Vec::new(),
             unread: Vec::new(),
+            failed: Vec::new(),
         }
     }
 
@@ -175,6 +187,7 @@ impl<'a> Collector<'a> {
             id: *id,
             tree: commit.tree,
             parents: Box::default(),
+            lacks_parents: false,
             time: commit.committer.time,
             author: self.name(&commit.author),
             committer: self.name(&commit.committer),
@@ -206,6 +219,7 @@ impl<'a> Collector<'a> {
     }
 
     fn cannot(&mut self, id: &Oid, why: String) {
+        self.failed.push(*id);
         self.unread.push(record::Unread {
             what: format!("object {id}"),
             why,
@@ -240,8 +254,28 @@ impl<'a> Collector<'a> {
         name.extend_from_slice(b" <");
         name.extend_from_slice(&signature.email);
         name.push(b'>');
+        self.named(name)
+    }
+
+    /// The place of a name, `name <mail>`.
+    pub(super) fn named(&mut self, name: BString) -> u32 {
         let next = self.names.len() as u32;
         *self.names.entry(name).or_insert(next)
+    }
+
+    /// Takes a commit that an earlier audit read.
+    pub(super) fn restore_commit(&mut self, row: Row, parents: Box<[Oid]>) {
+        self.commits.push((row, parents));
+    }
+
+    /// Takes a tag that an earlier audit read.
+    pub(super) fn restore_tag(&mut self, tag: TagRow) {
+        self.tags.push(tag);
+    }
+
+    /// Takes a hit that an earlier audit found.
+    pub(super) fn restore_text(&mut self, hit: TextHit) {
+        self.hits.push(hit);
     }
 }
 
@@ -267,6 +301,8 @@ pub(super) struct Commits {
     pub(super) names: Vec<BString>,
     pub(super) hits: Vec<TextHit>,
     pub(super) unread: Vec<record::Unread>,
+    /// Objects that could not be looked into as a whole.
+    pub(super) failed: HashSet<Oid>,
 }
 
 impl Commits {
@@ -306,6 +342,7 @@ impl Commits {
             all.hits
                 .extend(hits.filter(|hit| fresh.contains(&hit.object)));
             all.unread.extend(collector.unread);
+            all.failed.extend(collector.failed);
         }
         all.names = vec![BString::default(); names.len()];
         for (name, index) in names {
@@ -384,6 +421,7 @@ impl Commits {
             let Some((mut row, parents)) = slots[old].take() else {
                 continue;
             };
+            row.lacks_parents = !parents.iter().all(|id| known.contains_key(id));
             row.parents = (parents.iter())
                 .filter_map(|id| known.get(id))
                 .map(|old| place[*old as usize])

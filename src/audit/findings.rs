@@ -1,7 +1,7 @@
 //! Each thing that was found once, with every place, and who brought it where.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 
 use super::agents::Cast;
 use super::commits::{Commits, Node, line_and_column};
@@ -12,21 +12,39 @@ use super::walk::{AtTips, Fresh, Sought, Thing, Walked, read};
 use crate::check::Hit;
 use crate::finding::{Confidence, Level};
 use crate::ledger::{confidence_word, part_word};
+use crate::order::Order as _;
 use crate::push::Oid;
+use crate::repo::Reader;
 
 /// What is told of commits.
 pub(super) struct Teller<'a> {
-    pub(super) commits: &'a Commits,
-    pub(super) cast: &'a Cast,
+    commits: &'a Commits,
+    cast: &'a Cast,
+    /// Names that were made fit to be shown: few people make many commits.
+    names: RefCell<HashMap<u32, String>>,
 }
 
-impl Teller<'_> {
+impl<'a> Teller<'a> {
+    pub(super) fn new(commits: &'a Commits, cast: &'a Cast) -> Teller<'a> {
+        Teller {
+            commits,
+            cast,
+            names: RefCell::default(),
+        }
+    }
+
+    fn name(&self, index: u32) -> String {
+        let mut names = self.names.borrow_mut();
+        let name = || shown(&self.commits.names[index as usize]);
+        names.entry(index).or_insert_with(name).clone()
+    }
+
     pub(super) fn brief(&self, node: Node) -> record::Commit {
         let row = &self.commits.rows[node as usize];
         record::Commit {
             commit: row.id.to_string(),
             time: super::time(row.time),
-            author: shown(&self.commits.names[row.author as usize]),
+            author: self.name(row.author),
             agents: self.cast.ids(row),
         }
     }
@@ -36,7 +54,7 @@ impl Teller<'_> {
         Some(record::Commit {
             commit: id.to_string(),
             time: super::time(tag.time),
-            author: shown(&self.commits.names[tag.tagger as usize]),
+            author: self.name(tag.tagger),
             agents: self.cast.ids_of_tag(tag),
         })
     }
@@ -52,98 +70,203 @@ struct Group {
 /// What a finding weighs here: none, it is not told.
 pub(super) type Weigh<'a> = &'a dyn Fn(&Hit, Option<&[u8]>) -> Option<Level>;
 
-/// Puts together what the walk, the tips and the texts of commits gave.
-pub(super) fn of(
-    sought: &Sought<'_>,
-    teller: &Teller<'_>,
-    tips: &[Tip],
-    walked: Walked,
-    at_tips: AtTips,
-    texts: Vec<Fresh>,
-    stray: Vec<Fresh>,
-    reached: &[bool],
-    weigh: Weigh<'_>,
-) -> Vec<record::Finding> {
-    let mut groups: BTreeMap<Thing, Group> = BTreeMap::new();
-    let fresh = walked.fresh.into_iter().chain(at_tips.fresh);
-    for one in fresh.chain(texts).chain(stray) {
-        let group = groups.entry(one.thing.clone()).or_default();
-        group.places.push(one);
-    }
-    for (thing, node) in walked.gone {
-        if let Some(group) = groups.get_mut(&thing) {
-            group.gone = group.gone.max(Some(node));
+/// What findings are told from.
+pub(super) struct Findings<'a> {
+    pub(super) sought: &'a Sought<'a>,
+    pub(super) teller: &'a Teller<'a>,
+    pub(super) tips: &'a [Tip],
+    /// The commits that the tips reach.
+    pub(super) reached: &'a [bool],
+    pub(super) weigh: Weigh<'a>,
+}
+
+impl Findings<'_> {
+    /// Puts together what the walk, the tips, the texts of commits and the blobs that nothing has gave.
+    pub(super) fn of(
+        &self,
+        walked: Walked,
+        at_tips: AtTips,
+        others: Vec<Fresh>,
+    ) -> Vec<record::Finding> {
+        let mut groups: BTreeMap<Thing, Group> = BTreeMap::new();
+        let fresh = walked.fresh.into_iter().chain(at_tips.fresh);
+        for one in fresh.chain(others) {
+            let group = groups.entry(one.thing.clone()).or_default();
+            group.places.push(one);
         }
+        for (thing, node) in walked.gone {
+            if let Some(group) = groups.get_mut(&thing) {
+                group.gone = group.gone.max(Some(node));
+            }
+        }
+        let reader = self.sought.repo.reader();
+        let now = Now::new(self, &at_tips.blobs);
+        let mut told: Vec<(record::Finding, Vec<Node>)> = Vec::new();
+        for (thing, mut group) in groups {
+            // The order of the history; what no commit brings comes last.
+            group.places.order_by(|a, b| {
+                let order = |one: &Fresh| (one.commit.unwrap_or(Node::MAX), one.part);
+                (order(a), &a.path, a.tag).cmp(&(order(b), &b.path, b.tag))
+            });
+            group.places.dedup_by(|next, first| {
+                (
+                    next.commit,
+                    next.part,
+                    &next.path,
+                    next.blob,
+                    next.tag,
+                    &next.name,
+                ) == (
+                    first.commit,
+                    first.part,
+                    &first.path,
+                    first.blob,
+                    first.tag,
+                    &first.name,
+                )
+            });
+            let Some(finding) = self.one(&thing, &group, &now, &reader) else {
+                continue;
+            };
+            let nodes = group.places.iter().filter_map(|one| one.commit).collect();
+            told.push((finding, nodes));
+        }
+        name_refs(self.teller.commits, self.tips, &mut told);
+        told.into_iter().map(|(finding, _)| finding).collect()
     }
-    let shown_at_tips = Shown::new(sought, &at_tips.blobs);
-    let mut told: Vec<(record::Finding, Vec<Node>)> = Vec::new();
-    for (thing, mut group) in groups {
-        // The order of the history; what no commit brings comes last.
-        group.places.sort_by(|a, b| {
-            let order = |one: &Fresh| (one.commit.unwrap_or(Node::MAX), one.part);
-            (order(a), &a.path, a.tag).cmp(&(order(b), &b.path, b.tag))
-        });
-        group.places.dedup_by(|next, first| {
-            (
-                next.commit,
-                next.part,
-                &next.path,
-                next.blob,
-                next.tag,
-                &next.name,
-            ) == (
-                first.commit,
-                first.part,
-                &first.path,
-                first.blob,
-                first.tag,
-                &first.name,
-            )
-        });
-        let Some(finding) = one(
-            sought,
-            teller,
-            tips,
-            &thing,
-            &group,
-            &shown_at_tips,
-            reached,
-            weigh,
-        ) else {
-            continue;
+
+    fn one(
+        &self,
+        thing: &Thing,
+        group: &Group,
+        now: &Now,
+        reader: &Reader<'_>,
+    ) -> Option<record::Finding> {
+        let Findings { sought, teller, .. } = self;
+        let mut level: Option<Level> = None;
+        let mut confidence: Option<Confidence> = None;
+        for place in &group.places {
+            let path = place.path.as_ref().map(|path| path.as_slice());
+            level = level.max((self.weigh)(&place.hit, path));
+            confidence = confidence.max(place.hit.confidence);
+        }
+        let level = level?;
+        let first = group.places.first()?;
+        let is_at_tip = |place: &Fresh| match (place.blob, place.commit, place.tag, &place.name) {
+            (Some(_), ..) => now.has(thing, place),
+            // The name of a ref, or of a path; a message of a commit or tag that a ref names.
+            (None, None, None, Some(_)) => true,
+            (None, None, Some(tag), _) => now.tags.contains(&tag),
+            (None, Some(node), ..) => now.commits.contains(&node),
+            (None, None, None, None) => false,
         };
-        let nodes = group.places.iter().filter_map(|one| one.commit).collect();
-        told.push((finding, nodes));
+        let mut places = Vec::new();
+        for place in group.places.iter().take(PLACES_MAX) {
+            let at = place.at.or_else(|| {
+                let mut buffer = Vec::new();
+                let bytes = read(reader, &place.blob?, &mut buffer, sought.budget).ok()?;
+                Some(line_and_column(bytes, place.hit.bytes.start))
+            });
+            places.push(record::Place {
+                part: part_word(place.part).to_owned(),
+                path: place.path.as_ref().map(|path| shown(path)),
+                line: at.map(|(line, _)| line),
+                column: at.map(|(_, column)| column),
+                commit: match (place.commit, place.tag) {
+                    (Some(node), _) => Some(teller.brief(node)),
+                    (None, Some(tag)) => teller.brief_of_tag(&tag),
+                    (None, None) => None,
+                },
+                blob: place.blob.map(|blob| blob.to_string()),
+                name: place.name.as_ref().map(|name| shown(name)),
+                at_tip: is_at_tip(place),
+                detail: place.hit.detail.clone(),
+            });
+        }
+        let at_tip = group.places.iter().any(is_at_tip);
+        let reachable = |place: &Fresh| match (place.commit, &place.name, place.tag) {
+            (Some(node), ..) => self.reached[node as usize],
+            (None, Some(_), _) => true,
+            (None, None, Some(tag)) => now.tags.contains(&tag),
+            (None, None, None) => false,
+        };
+        let evidence = group
+            .places
+            .iter()
+            .find_map(|place| place.hit.evidence.as_ref());
+        let with_commit: Vec<&record::Commit> = places
+            .iter()
+            .filter_map(|place| place.commit.as_ref())
+            .collect();
+        let last = (group.places.iter().rev())
+            .find_map(|place| place.commit)
+            .map(|node| teller.brief(node))
+            .or_else(|| with_commit.last().map(|commit| (*commit).clone()));
+        let head = places.first()?.clone();
+        Some(record::Finding {
+            source: "content".into(),
+            rule: thing.rule.to_string(),
+            title: first.hit.title.to_string(),
+            level: level.as_str().into(),
+            confidence: confidence.map(|confidence| confidence_word(confidence).to_owned()),
+            fingerprint: Some(thing.print.to_string()),
+            bytes: evidence.map(|evidence| evidence.bytes as u64),
+            prefix: evidence.and_then(|evidence| evidence.prefix.clone()),
+            detail: first.hit.detail.clone(),
+            path: head.path.clone(),
+            line: head.line,
+            column: head.column,
+            part: head.part.clone(),
+            first: with_commit.first().map(|commit| (*commit).clone()),
+            last,
+            removed: (group.gone.filter(|_| !at_tip)).map(|node| teller.brief(node)),
+            at_tip,
+            unreachable: !group.places.iter().any(reachable),
+            refs: (group.places.iter())
+                .filter_map(|place| place.name.as_ref())
+                .map(|name| shown(name))
+                .collect(),
+            place_count: group.places.len() as u64,
+            places,
+            ..record::Finding::default()
+        })
     }
-    name_refs(teller.commits, tips, &mut told);
-    told.into_iter().map(|(finding, _)| finding).collect()
 }
 
 /// Which things the tips show.
-struct Shown {
+struct Now {
+    /// Commits and annotated tags that refs name.
+    commits: HashSet<Node>,
+    tags: HashSet<Oid>,
     /// By thing, the paths where it stands at a tip.
     paths: HashMap<Thing, HashSet<Vec<u8>>>,
     odd: HashSet<(Oid, Vec<u8>)>,
 }
 
-impl Shown {
-    fn new(sought: &Sought<'_>, blobs: &HashSet<(Oid, bstr::BString)>) -> Shown {
-        let mut shown = Shown {
+impl Now {
+    fn new(of: &Findings<'_>, blobs: &HashSet<(Oid, bstr::BString)>) -> Now {
+        let sought = of.sought;
+        let commits = of.tips.iter().filter_map(|tip| match tip.leads_to {
+            LeadsTo::Commit(node) => Some(node),
+            _ => None,
+        });
+
+        let mut shown = Now {
+            commits: commits.collect(),
+            tags: of
+                .tips
+                .iter()
+                .flat_map(|tip| tip.tags.iter().copied())
+                .collect(),
             paths: HashMap::new(),
             odd: HashSet::new(),
         };
         for (blob, path) in blobs {
-            for hit in sought
-                .found
-                .get(blob)
-                .map(Arc::as_ref)
-                .into_iter()
-                .flatten()
-            {
+            for hit in sought.contents.hits.get(blob).into_iter().flatten() {
                 let thing = super::walk::thing_of(hit, sought.key, path);
                 shown.paths.entry(thing).or_default().insert(path.to_vec());
             }
-            if sought.odd.contains(blob) {
+            if !sought.contents.hits.contains_key(blob) || sought.contents.odd.contains(blob) {
                 shown.odd.insert((*blob, path.to_vec()));
             }
         }
@@ -171,113 +294,6 @@ impl Shown {
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "one call, from the loop above")]
-fn one(
-    sought: &Sought<'_>,
-    teller: &Teller<'_>,
-    tips: &[Tip],
-    thing: &Thing,
-    group: &Group,
-    shown_at_tips: &Shown,
-    reached: &[bool],
-    weigh: Weigh<'_>,
-) -> Option<record::Finding> {
-    let mut level: Option<Level> = None;
-    let mut confidence: Option<Confidence> = None;
-    for place in &group.places {
-        let path = place.path.as_ref().map(|path| path.as_slice());
-        level = level.max(weigh(&place.hit, path));
-        confidence = confidence.max(place.hit.confidence);
-    }
-    let level = level?;
-    let first = group.places.first()?;
-    let tip_commits: HashSet<Node> = (tips.iter())
-        .filter_map(|tip| match tip.leads_to {
-            LeadsTo::Commit(node) => Some(node),
-            _ => None,
-        })
-        .collect();
-    let is_at_tip = |place: &Fresh| match (place.blob, place.commit, place.tag, &place.name) {
-        (Some(_), ..) => shown_at_tips.has(thing, place),
-        // The name of a ref, or of a path; a message of a commit or tag that a ref names.
-        (None, None, None, Some(_)) => true,
-        (None, None, Some(tag), _) => tips.iter().any(|tip| tip.tags.contains(&tag)),
-        (None, Some(node), ..) => tip_commits.contains(&node),
-        (None, None, None, None) => false,
-    };
-    let reader = sought.repo.reader();
-    let mut places = Vec::new();
-    for place in group.places.iter().take(PLACES_MAX) {
-        let at = place.at.or_else(|| {
-            let mut buffer = Vec::new();
-            let bytes = read(&reader, &place.blob?, &mut buffer, sought.budget).ok()?;
-            Some(line_and_column(bytes, place.hit.bytes.start))
-        });
-        places.push(record::Place {
-            part: part_word(place.part).to_owned(),
-            path: place.path.as_ref().map(|path| shown(path)),
-            line: at.map(|(line, _)| line),
-            column: at.map(|(_, column)| column),
-            commit: match (place.commit, place.tag) {
-                (Some(node), _) => Some(teller.brief(node)),
-                (None, Some(tag)) => teller.brief_of_tag(&tag),
-                (None, None) => None,
-            },
-            blob: place.blob.map(|blob| blob.to_string()),
-            name: place.name.as_ref().map(|name| shown(name)),
-            at_tip: is_at_tip(place),
-            detail: place.hit.detail.clone(),
-        });
-    }
-    let at_tip = group.places.iter().any(is_at_tip);
-    let reachable = |place: &Fresh| match (place.commit, &place.name, place.tag) {
-        (Some(node), ..) => reached[node as usize],
-        (None, Some(_), _) => true,
-        (None, None, Some(tag)) => tips.iter().any(|tip| tip.tags.contains(&tag)),
-        (None, None, None) => false,
-    };
-    let evidence = group
-        .places
-        .iter()
-        .find_map(|place| place.hit.evidence.as_ref());
-    let with_commit: Vec<&record::Commit> = places
-        .iter()
-        .filter_map(|place| place.commit.as_ref())
-        .collect();
-    let last = (group.places.iter().rev())
-        .find_map(|place| place.commit)
-        .map(|node| teller.brief(node))
-        .or_else(|| with_commit.last().map(|commit| (*commit).clone()));
-    let head = places.first()?.clone();
-    Some(record::Finding {
-        source: "content".into(),
-        rule: thing.rule.to_string(),
-        title: first.hit.title.to_string(),
-        level: level.as_str().into(),
-        confidence: confidence.map(|confidence| confidence_word(confidence).to_owned()),
-        fingerprint: Some(thing.print.to_string()),
-        bytes: evidence.map(|evidence| evidence.bytes as u64),
-        prefix: evidence.and_then(|evidence| evidence.prefix.clone()),
-        detail: first.hit.detail.clone(),
-        path: head.path.clone(),
-        line: head.line,
-        column: head.column,
-        part: head.part.clone(),
-        first: with_commit.first().map(|commit| (*commit).clone()),
-        last,
-        removed: (group.gone.filter(|_| !at_tip)).map(|node| teller.brief(node)),
-        at_tip,
-        unreachable: !group.places.iter().any(reachable),
-        refs: (group.places.iter())
-            .filter_map(|place| place.name.as_ref())
-            .map(|name| shown(name))
-            .collect(),
-        place_count: group.places.len() as u64,
-        places,
-        ..record::Finding::default()
-    })
-}
-
 /// Names the refs that reach each finding, 64 findings a round.
 pub(super) fn name_refs(
     commits: &Commits,
@@ -295,7 +311,7 @@ pub(super) fn name_refs(
         for (place, (finding, _)) in round.iter_mut().enumerate() {
             let (refs, count) = refs_of(tips, &reach, place);
             finding.refs.extend(refs);
-            finding.refs.sort();
+            finding.refs.order();
             finding.refs.dedup();
             finding.ref_count = count.max(finding.refs.len() as u64);
             finding.refs.truncate(REFS_MAX);
@@ -312,7 +328,7 @@ pub(super) fn refs_of(tips: &[Tip], reach: &[u64], place: usize) -> (Vec<String>
         {
             count += 1;
             if refs.len() < REFS_MAX {
-                refs.push(shown(&tip.name));
+                refs.push(tip.shown().to_owned());
             }
         }
     }

@@ -47,6 +47,9 @@ pub struct Repository {
     pub path: String,
     /// `complete`, `incomplete` (part of it could not be looked at), `failed` (none of it could).
     pub status: String,
+    /// What is special about it: `shallow`, `partial`, …
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Refs that were looked at.
     pub refs: u64,
     /// Commits that these refs reach, within the filters.
@@ -98,6 +101,12 @@ pub struct Ledger {
     /// Where and why it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// When its first entry about this repository was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// What the comparison could not tell, one sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// A thing that could not be looked at.
@@ -352,6 +361,9 @@ pub struct Summary {
     pub uncovered: u64,
     /// Findings that a baseline knows, and that are not told.
     pub known: u64,
+    /// Names the key of the fingerprints without telling it: two audits can be compared where this is the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// The shards that are in it, `1/4`; empty: the whole.
     pub shards: Vec<String>,
     /// SHA-256 of the policy, where one was given.

@@ -9,18 +9,20 @@ use rayon::slice::ParallelSlice as _;
 use super::commits::{Commits, Node, bounds};
 use super::findings::{Teller, name_refs};
 use super::record::{self, PLACES_MAX};
+use super::state::Judged;
 use super::tips::{LeadsTo, Tip};
 use crate::budget::Budget;
-use crate::finding::{Level, Place, RefOp};
+use crate::finding::{Level, RefOp};
 use crate::gate::{self, Request};
 use crate::identity;
 use crate::ledger::{confidence_word, part_word};
+use crate::order::Order as _;
 use crate::policy::{Kind, Policy};
 use crate::push::{Command, Errand, HostKind, Oid, Push, Pusher, RefName, RefUpdate};
 use crate::redact::{FingerprintKey, Quoted};
 use crate::repo::Repo;
 use crate::standing::{Past, Standing};
-use crate::verdict::Judged;
+use crate::verdict::Judged as Judgement;
 
 /// What is judged.
 pub(super) struct Replay<'a> {
@@ -41,8 +43,6 @@ pub(super) struct Replayed {
     pub(super) findings: Vec<record::Finding>,
     /// Commits against which something stands that is more than the ref that they stand on.
     pub(super) refused: HashSet<Node>,
-    /// Commits that were judged.
-    pub(super) judged: u64,
     pub(super) unread: Vec<record::Unread>,
 }
 
@@ -54,63 +54,83 @@ struct Job<'a> {
     op: RefOp,
 }
 
-/// Judges the commits, which stand in the order of the history.
-pub(super) fn replay(of: &Replay<'_>, teller: &Teller<'_>, nodes: &[Node]) -> Replayed {
+impl Job<'_> {
+    /// Names what is judged, for a later audit.
+    fn key(&self, commits: &Commits) -> String {
+        let id = commits.rows[self.node as usize].id;
+        let op = if self.op == RefOp::Create { '+' } else { '=' };
+        let name = Quoted(self.name.as_bytes());
+        format!("{id} {op} {} {name}", self.identity)
+    }
+}
+
+/// Judges the commits, which stand in the order of the history; those that were judged before, as the same identity on the same
+/// ref, are not judged again.
+pub(super) fn replay(
+    of: &Replay<'_>,
+    teller: &Teller<'_>,
+    nodes: &[Node],
+    judged: &mut Judged,
+) -> Replayed {
     let jobs = jobs(of, nodes);
-    let chunk = jobs.len().div_ceil(8 * rayon::current_num_threads()).max(1);
     let head = of.repo.head().ok().flatten();
-    let told: Vec<(Vec<Judged>, Option<String>)> = (jobs.par_chunks(chunk))
+    let fresh: Vec<&Job<'_>> = (jobs.iter())
+        .filter(|job| !judged.commits.contains_key(&job.key(of.commits)))
+        .collect();
+    let chunk = fresh
+        .len()
+        .div_ceil(8 * rayon::current_num_threads())
+        .max(1);
+    let told: Vec<Result<Vec<record::Finding>, String>> = (fresh.par_chunks(chunk))
         .flat_map_iter(|jobs| {
-            let one = |job: &Job<'_>| judge(of, job, head.as_ref());
+            let one = |job: &&Job<'_>| judge(of, job, head.as_ref());
             jobs.iter().map(one).collect::<Vec<_>>()
         })
         .collect();
-    let mut replayed = Replayed {
-        judged: jobs.len() as u64,
-        ..Replayed::default()
-    };
-    let mut groups: BTreeMap<Key, Vec<(Node, Judged, Place)>> = BTreeMap::new();
-    for (job, (findings, problem)) in jobs.iter().zip(told) {
-        if let Some(why) = problem {
-            replayed.unread.push(record::Unread {
+    let mut replayed = Replayed::default();
+    for (job, told) in fresh.into_iter().zip(told) {
+        match told {
+            Ok(findings) => {
+                judged.commits.insert(job.key(of.commits), findings);
+            }
+            Err(why) => replayed.unread.push(record::Unread {
                 what: format!(
                     "commit {} as {}",
                     of.commits.rows[job.node as usize].id, job.identity
                 ),
                 why: format!("it could not be judged: {why}"),
                 objects: 1,
-            });
+            }),
         }
-        for judged in findings {
-            if judged.level < Level::Hold {
-                continue;
-            }
-            let of_ref = judged.finding.rule.starts_with("ref/");
+    }
+    // What is one for a reader: the same rule at the same path, or on the same ref, for the same value.
+    let mut groups: BTreeMap<Key, Vec<(Node, &record::Finding)>> = BTreeMap::new();
+    for job in &jobs {
+        let findings = judged.commits.get(&job.key(of.commits));
+        for finding in findings.into_iter().flatten() {
+            let of_ref = finding.rule.starts_with("ref/");
             if !of_ref {
                 replayed.refused.insert(job.node);
             }
-            let place = judged.finding.place.clone();
             let key = Key {
-                level: std::cmp::Reverse(judged.level),
+                is_held: finding.level == "hold",
                 identity: job.identity.to_owned(),
-                rule: judged.finding.rule.to_string(),
+                rule: finding.rule.clone(),
                 at: match of_ref {
-                    true => job.name.as_bytes().to_vec(),
-                    false => place.path.as_ref().map_or(Vec::new(), |path| path.to_vec()),
+                    true => finding.places.first().and_then(|place| place.name.clone()),
+                    false => finding.path.clone(),
                 },
-                print: (judged.finding.evidence.as_ref())
-                    .map(|evidence| evidence.fingerprint.to_string()),
+                print: finding.fingerprint.clone(),
             };
-            let group = groups.entry(key).or_default();
-            group.push((job.node, judged, place));
+            groups.entry(key).or_default().push((job.node, finding));
         }
     }
     let mut told: Vec<(record::Finding, Vec<Node>)> = Vec::new();
-    for (key, mut group) in groups {
-        group.sort_by_key(|(node, ..)| *node);
-        group.dedup_by_key(|(node, ..)| *node);
-        let nodes = group.iter().map(|(node, ..)| *node).collect();
-        told.push((finding(of, teller, &key, &group), nodes));
+    for mut group in groups.into_values() {
+        group.order_by_key(|(node, _)| *node);
+        group.dedup_by_key(|(node, _)| *node);
+        let nodes = group.iter().map(|(node, _)| *node).collect();
+        told.push((together(of, teller, &group), nodes));
     }
     name_refs(of.commits, of.tips, &mut told);
     replayed.findings = told.into_iter().map(|(finding, _)| finding).collect();
@@ -120,69 +140,78 @@ pub(super) fn replay(of: &Replay<'_>, teller: &Teller<'_>, nodes: &[Node]) -> Re
 /// What makes findings of several commits one.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
-    level: std::cmp::Reverse<Level>,
+    is_held: bool,
     identity: String,
     rule: String,
-    at: Vec<u8>,
+    at: Option<String>,
     print: Option<String>,
 }
 
-fn finding(
+fn together(
     of: &Replay<'_>,
     teller: &Teller<'_>,
-    key: &Key,
-    group: &[(Node, Judged, Place)],
+    group: &[(Node, &record::Finding)],
 ) -> record::Finding {
-    let (first, judged, _) = &group[0];
-    let (last, ..) = &group[group.len() - 1];
-    let found = &judged.finding;
-    let at_tip = |node: &Node| {
-        of.tips
-            .iter()
-            .any(|tip| tip.leads_to == LeadsTo::Commit(*node))
-    };
-    let places: Vec<record::Place> = (group.iter().take(PLACES_MAX))
-        .map(|(node, judged, place)| record::Place {
-            part: part_word(place.part).to_owned(),
-            // The gate has masked what names it quotes.
-            path: place.path.as_ref().map(|path| Quoted(path).to_string()),
-            line: place.span.as_ref().map(|span| u64::from(span.line)),
-            column: place.span.as_ref().map(|span| u64::from(span.column)),
-            commit: Some(teller.brief(*node)),
-            name: (place.ref_name.as_ref()).map(|name| Quoted(name.as_bytes()).to_string()),
-            at_tip: at_tip(node),
-            detail: judged.finding.detail.clone(),
-            ..record::Place::default()
+    let tips: HashSet<Node> = (of.tips.iter())
+        .filter_map(|tip| match tip.leads_to {
+            LeadsTo::Commit(node) => Some(node),
+            _ => None,
         })
         .collect();
-    let at = &judged.decided_by;
+    let places: Vec<record::Place> = (group.iter().take(PLACES_MAX))
+        .flat_map(|(node, finding)| {
+            let first = finding.places.first()?;
+            Some(record::Place {
+                commit: Some(teller.brief(*node)),
+                at_tip: tips.contains(node),
+                ..first.clone()
+            })
+        })
+        .collect();
+    let ((first, head), (last, _)) = (&group[0], &group[group.len() - 1]);
     record::Finding {
-        source: "replay".into(),
-        rule: key.rule.clone(),
-        title: found.title.to_string(),
-        level: judged.level.as_str().into(),
-        confidence: found.confidence.map(|one| confidence_word(one).to_owned()),
-        fingerprint: key.print.clone(),
-        bytes: found
-            .evidence
-            .as_ref()
-            .map(|evidence| evidence.bytes as u64),
-        prefix: found
-            .evidence
-            .as_ref()
-            .and_then(|evidence| evidence.prefix.clone()),
-        detail: found.detail.clone(),
-        identity: Some(key.identity.clone()),
-        policy_at: (at.line > 0).then(|| format!("{}:{}", at.file, at.line)),
-        path: places[0].path.clone(),
-        line: places[0].line,
-        column: places[0].column,
-        part: places[0].part.clone(),
         first: Some(teller.brief(*first)),
         last: Some(teller.brief(*last)),
         at_tip: places.iter().any(|place| place.at_tip),
         place_count: group.len() as u64,
         places,
+        ..(*head).clone()
+    }
+}
+
+/// What stands against one commit, without what the whole history says of it.
+fn finding(identity: &str, judged: &Judgement) -> record::Finding {
+    let found = &judged.finding;
+    let place = &found.place;
+    // The gate has masked what it names.
+    let at = record::Place {
+        part: part_word(place.part).to_owned(),
+        path: place.path.as_ref().map(|path| Quoted(path).to_string()),
+        line: place.span.as_ref().map(|span| u64::from(span.line)),
+        column: place.span.as_ref().map(|span| u64::from(span.column)),
+        name: (place.ref_name.as_ref()).map(|name| Quoted(name.as_bytes()).to_string()),
+        detail: found.detail.clone(),
+        ..record::Place::default()
+    };
+    let evidence = found.evidence.as_ref();
+    let policy = &judged.decided_by;
+    record::Finding {
+        source: "replay".into(),
+        rule: found.rule.to_string(),
+        title: found.title.to_string(),
+        level: judged.level.as_str().into(),
+        confidence: found.confidence.map(|one| confidence_word(one).to_owned()),
+        fingerprint: evidence.map(|evidence| evidence.fingerprint.to_string()),
+        bytes: evidence.map(|evidence| evidence.bytes as u64),
+        prefix: evidence.and_then(|evidence| evidence.prefix.clone()),
+        detail: found.detail.clone(),
+        identity: Some(identity.to_owned()),
+        policy_at: (policy.line > 0).then(|| format!("{}:{}", policy.file, policy.line)),
+        path: at.path.clone(),
+        line: at.line,
+        column: at.column,
+        part: at.part.clone(),
+        places: vec![at],
         ..record::Finding::default()
     }
 }
@@ -233,7 +262,7 @@ fn jobs<'a>(of: &'a Replay<'_>, nodes: &[Node]) -> Vec<Job<'a>> {
             }
         };
         let mut ranked: Vec<(u8, &Tip)> = of.tips.iter().map(|tip| (rank(tip), tip)).collect();
-        ranked.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
+        ranked.order_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
         let mut home: Vec<Option<&Tip>> = vec![None; of.commits.rows.len()];
         for (_, tip) in ranked {
             let LeadsTo::Commit(node) = tip.leads_to else {
@@ -271,8 +300,12 @@ fn jobs<'a>(of: &'a Replay<'_>, nodes: &[Node]) -> Vec<Job<'a>> {
     jobs
 }
 
-/// Judges one commit: what weighs against it, and why it could not be judged in full.
-fn judge(of: &Replay<'_>, job: &Job<'_>, head: Option<&RefName>) -> (Vec<Judged>, Option<String>) {
+/// Judges one commit: what would have refused it. An error: why it could not be judged in full.
+fn judge(
+    of: &Replay<'_>,
+    job: &Job<'_>,
+    head: Option<&RefName>,
+) -> Result<Vec<record::Finding>, String> {
     let row = &of.commits.rows[job.node as usize];
     let parents: Vec<Oid> = (row.parents.iter())
         .map(|parent| of.commits.rows[*parent as usize].id)
@@ -322,6 +355,12 @@ fn judge(of: &Replay<'_>, job: &Job<'_>, head: Option<&RefName>) -> (Vec<Judged>
         advisory: true,
     });
     let decision = outcome.decision;
-    let problem = decision.unjudged.map(|problem| problem.to_string());
-    (decision.findings, problem)
+    if let Some(problem) = decision.unjudged {
+        return Err(problem.to_string());
+    }
+    let refuses = decision
+        .findings
+        .iter()
+        .filter(|one| one.level >= Level::Hold);
+    Ok(refuses.map(|one| finding(job.identity, one)).collect())
 }

@@ -1,24 +1,32 @@
 //! The audit of one repository, from its objects to its records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 
 use bstr::BString;
 
 use super::agents::{self, Cast};
-use super::commits::{self, Commits, Node};
-use super::findings::{self, Teller, refs_of};
+use super::commits::{self, Collector, Commits, Node};
+use super::contents::{self, Collect};
+use super::coverage;
+use super::findings::{Findings, Teller, refs_of};
 use super::record::{self, Record};
 use super::replay::{Replay, Replayed, replay};
+use super::run::Progress;
+use super::state::{Judged, Saved, State, States};
 use super::tips::{self, LeadsTo, Tip};
-use super::walk::{Fresh, Sought, Thing, at_tips, walk};
-use super::{contents, shown};
+use super::walk::{Fresh, Sought, Thing, Walked, at_tips, walk};
 use crate::budget::Budget;
 use crate::check::{self, Hit, Text};
 use crate::finding::{Level, Part};
 use crate::identity;
+use crate::ledger::Book;
+use crate::order::Order as _;
 use crate::policy::{Pattern, Policy};
+use crate::push::Oid;
 use crate::redact::FingerprintKey;
-use crate::repo::{Layout, Repo};
+use crate::repo::{Kind, Layout, Repo};
 use crate::verdict;
 
 /// Things that could not be looked at, and that are listed.
@@ -42,6 +50,10 @@ pub struct Question<'a> {
     pub until: Option<i64>,
     /// Threads for one repository.
     pub threads: usize,
+    /// Told how far it is.
+    pub progress: &'a Progress,
+    /// Where what is known is kept for a later audit.
+    pub states: Option<&'a States>,
 }
 
 /// A repository that is asked about.
@@ -54,6 +66,23 @@ pub struct Subject<'a> {
     pub path: &'a str,
     /// Where everything of it is.
     pub layout: &'a Layout,
+    /// What is wrong around it, and is told: its policy cannot be used.
+    pub trouble: Option<&'a str>,
+    /// What is special about it.
+    pub notes: &'a [String],
+    /// Object folders that it borrows from and that are not there.
+    pub lacks: &'a [String],
+    /// The ledger to compare it with; or why that cannot be read.
+    pub ledger: Option<Result<Recorded<'a>, String>>,
+}
+
+/// The ledger of a repository.
+#[derive(Clone, Copy)]
+pub struct Recorded<'a> {
+    /// It, and its older files.
+    pub book: &'a Book,
+    /// No other repository writes into it, so names do not matter.
+    pub is_own: bool,
 }
 
 /// Everything that is told of one repository, its own record first. Never fails: what could not be looked at is told.
@@ -61,9 +90,26 @@ pub fn audit(subject: &Subject<'_>, question: &Question<'_>) -> Vec<Record> {
     let mut about = record::Repository {
         repository: subject.name.to_owned(),
         path: subject.path.to_owned(),
+        notes: subject.notes.to_vec(),
         ..record::Repository::default()
     };
-    let mut records = match look(subject, question, &mut about) {
+    about
+        .unread
+        .extend(subject.trouble.map(|why| record::Unread {
+            what: "the policy".into(),
+            why: why.to_owned(),
+            objects: 0,
+        }));
+    for folder in subject.lacks {
+        about.unread.push(record::Unread {
+            what: format!("the objects of {folder}"),
+            why: "the repository borrows them, and the folder is not there".into(),
+            objects: 0,
+        });
+    }
+    let looked = catch_unwind(AssertUnwindSafe(|| look(subject, question, &mut about)));
+    let looked = looked.unwrap_or_else(|_| Err("the audit of it broke down".to_owned()));
+    let mut records = match looked {
         Ok(records) => records,
         Err(why) => {
             about.unread.push(record::Unread {
@@ -75,7 +121,7 @@ pub fn audit(subject: &Subject<'_>, question: &Question<'_>) -> Vec<Record> {
             Vec::new()
         }
     };
-    about.unread.sort();
+    about.unread.order();
     about.unread.dedup();
     about.unread_count = about.unread.len() as u64;
     about.unread.truncate(UNREAD_MAX);
@@ -87,6 +133,44 @@ pub fn audit(subject: &Subject<'_>, question: &Question<'_>) -> Vec<Record> {
     records
 }
 
+/// One thread of the pass over all objects.
+struct Looker<'a> {
+    collector: Collector<'a>,
+    state: &'a State,
+    /// Objects that are looked at now, where that is to be known later.
+    wanted: Option<&'a Mutex<Vec<Oid>>>,
+    progress: &'a Progress,
+}
+
+impl Collect for Looker<'_> {
+    fn wants(&self, id: &Oid, _kind: Kind) -> bool {
+        let wants = !self.state.knows(id);
+        self.progress.object_found(u64::from(wants));
+        if let Some(mut wanted) = self
+            .wanted
+            .filter(|_| wants)
+            .and_then(|all| all.lock().ok())
+        {
+            wanted.push(*id);
+        }
+        wants
+    }
+
+    fn commit(&mut self, id: &Oid, data: &[u8]) {
+        self.progress.object_done(data.len() as u64);
+        self.collector.commit(id, data);
+    }
+
+    fn tag(&mut self, id: &Oid, data: &[u8]) {
+        self.progress.object_done(data.len() as u64);
+        self.collector.tag(id, data);
+    }
+
+    fn blob(&mut self, bytes: u64) {
+        self.progress.object_done(bytes);
+    }
+}
+
 fn look(
     subject: &Subject<'_>,
     question: &Question<'_>,
@@ -95,14 +179,48 @@ fn look(
     let told = |error: crate::repo::RepoError| error.to_string();
     let repo = Repo::open(subject.layout.clone()).map_err(told)?;
     let budget = Budget::new(commits::bounds());
-    let looked = contents::look(&repo, question.key, question.threads).map_err(told)?;
-    about.objects = looked.objects;
-    about.bytes = looked.bytes;
-    about.unread.extend(looked.unread);
+    let place = &subject.layout.common_dir;
+    let state = match question.states {
+        Some(states) => states.load(question.key, place),
+        None => State::default(),
+    };
+    let wanted = Mutex::new(Vec::new());
+    let make = || Looker {
+        collector: Collector::new(repo.hash_kind(), question.key),
+        state: &state,
+        wanted: question.states.map(|_| &wanted),
+        progress: question.progress,
+    };
+    let (mut contents, lookers) =
+        contents::scan(&repo, question.key, question.threads, make).map_err(told)?;
+    let counts = contents.counts;
+    about.objects = counts.commits + counts.tags + counts.blobs;
+    about.bytes = counts.bytes;
+    for unread in contents.unread.drain(..) {
+        about.unread.push(record::Unread {
+            what: unread.what,
+            why: unread.why,
+            objects: unread.objects,
+        });
+    }
+    let mut collectors: Vec<Collector<'_>> =
+        lookers.into_iter().map(|looker| looker.collector).collect();
+    let mut known = state.known();
+    let lost = state.has_lost(&known);
+    about.objects_known = known.len() as u64;
+    let mut restored = Collector::new(repo.hash_kind(), question.key);
+    state.restore(&known, repo.hash_kind(), &mut contents, &mut restored);
+    collectors.push(restored);
     let shallow = repo.shallow().map_err(told)?;
-    let mut commits = Commits::new(looked.collectors, &shallow);
+    let mut commits = Commits::new(collectors, &shallow);
     about.unread.append(&mut commits.unread);
     let texts = std::mem::take(&mut commits.hits);
+    // Where something could not be read, what is known stays what it was.
+    let is_read = about.unread.is_empty();
+    let mut saved = question.states.filter(|_| is_read).map(|_| {
+        known.extend(wanted.into_inner().unwrap_or_default());
+        Saved::new(known, &contents, &commits, &texts)
+    });
     let reader = repo.reader();
     let tips = tips::of(
         &repo,
@@ -141,22 +259,52 @@ fn look(
     about.last = times.max().map(super::time);
 
     let cast = Cast::new(&commits, question.policy);
-    let teller = Teller {
-        commits: &commits,
-        cast: &cast,
-    };
+    let teller = Teller::new(&commits, &cast);
     let sought = Sought {
         repo: &repo,
         key: question.key,
         budget: &budget,
         commits: &commits,
         cast: &cast,
-        found: &looked.found,
-        odd: &looked.odd,
+        contents: &contents,
         paths: question.paths,
     };
-    let mut walked = walk(&sought, &nodes);
+    let is_whole = !narrowed && question.refs.is_empty() && question.paths.is_empty();
+    let agent_ids: Vec<String> = (cast.actors.iter()).map(|actor| actor.key()).collect();
+    let mut walked = Walked::default();
+    // Objects that are gone may be missed by commits that are not.
+    let before = match is_whole && !lost {
+        true => state.restore_walk(&commits, &agent_ids, &mut walked),
+        false => HashSet::new(),
+    };
+    if before.is_empty() {
+        walked = Walked::default();
+    }
+    let fresh: Vec<Node> = (nodes.iter().copied())
+        .filter(|node| !before.contains(node))
+        .collect();
+    walked = walked.absorb(walk(&sought, &fresh));
+    if let Some(saved) = saved
+        .as_mut()
+        .filter(|_| is_whole && walked.unread.is_empty() && walked.missing.is_empty())
+    {
+        saved.keep_walk(&commits, &agent_ids, &nodes, &walked);
+    }
     about.unread.append(&mut walked.unread);
+    let missing = walked.missing.len() as u64;
+    if missing > 0 {
+        let mut some: Vec<&Oid> = walked.missing.iter().collect();
+        some.order();
+        let first = some[0];
+        about.unread.push(record::Unread {
+            what: format!("{missing} blobs that trees name, the first is {first}"),
+            why: match subject.notes.iter().any(|note| note == "partial") {
+                true => "they are missing: in a partial clone they are with the remote".into(),
+                false => "they are missing".into(),
+            },
+            objects: missing,
+        });
+    }
     let mut shown_now = at_tips(&sought, &tips);
     about.unread.append(&mut shown_now.unread);
     if narrowed || !question.paths.is_empty() {
@@ -165,8 +313,12 @@ fn look(
     }
 
     let replayed = match question.policy {
-        Some(policy) => replay(
-            &Replay {
+        Some(policy) => {
+            let mut judged = match saved {
+                Some(_) => state.judged(&policy.digest),
+                None => Judged::default(),
+            };
+            let what = Replay {
                 repo: &repo,
                 policy,
                 key: question.key,
@@ -174,12 +326,24 @@ fn look(
                 tips: &tips,
                 repository: subject.names,
                 as_identity: question.as_identity,
-            },
-            &teller,
-            &in_refs,
-        ),
+            };
+            let replayed = replay(&what, &teller, &in_refs, &mut judged);
+            if let Some(saved) = &mut saved {
+                saved.keep_judged(judged);
+            }
+            replayed
+        }
         None => Replayed::default(),
     };
+    if let (Some(states), Some(saved)) = (question.states, &saved)
+        && let Err(error) = states.store(question.key, place, saved)
+    {
+        about.unread.push(record::Unread {
+            what: "the state of an earlier audit".into(),
+            why: format!("it cannot be written: {error}"),
+            objects: 0,
+        });
+    }
     about.unread.extend(replayed.unread);
     about.refused_commits = replayed.refused.len() as u64;
 
@@ -201,25 +365,27 @@ fn look(
 
     let texts = of_texts(texts, &commits, &is_chosen, question, &tips, &in_time);
     let texts = texts.chain(of_ref_names(&tips, question));
-    let stray = match narrowed || !question.refs.is_empty() || !question.paths.is_empty() {
-        true => Vec::new(),
-        false => stray(&sought, &walked, &shown_now.blobs),
+    let stray = match is_whole {
+        true => stray(&sought, &walked, &shown_now.blobs),
+        false => Vec::new(),
     };
     let weights = Weights::new(subject, question)?;
-    let mut found = findings::of(
-        &sought,
-        &teller,
-        &tips,
-        walked,
-        shown_now,
-        texts.collect(),
-        stray,
-        &reached,
-        &|hit, path| weights.level(hit, path),
-    );
+    let findings = Findings {
+        sought: &sought,
+        teller: &teller,
+        tips: &tips,
+        reached: &reached,
+        weigh: &|hit, path| weights.level(hit, path),
+    };
+    let mut found = findings.of(walked, shown_now, texts.chain(stray).collect());
     about.secrets = count(&found, |one| one.rule.starts_with("secret/"));
     about.secrets_at_tip = count(&found, |one| one.rule.starts_with("secret/") && one.at_tip);
     found.extend(replayed.findings);
+    let read = coverage::Read {
+        commits: &commits,
+        teller: &teller,
+    };
+    let uncovered = coverage::of(subject, question, &repo, &read, &in_time, about);
 
     about.agents = agents.len() as u64;
     let mut levels: BTreeMap<String, u64> = BTreeMap::new();
@@ -236,6 +402,7 @@ fn look(
         one.repository = subject.name.to_owned();
         records.push(Record::Finding(Box::new(one)));
     }
+    records.extend(uncovered.into_iter().map(Record::Uncovered));
     Ok(records)
 }
 
@@ -251,13 +418,12 @@ fn name_refs_of_agents(
     tips: &[Tip],
     nodes: &[Node],
 ) {
-    for (round, agents) in agents.chunks_mut(64).enumerate() {
-        let _ = round;
+    for agents in agents.chunks_mut(64) {
         let mut bits = vec![0_u64; commits.rows.len()];
         for node in nodes {
             for index in cast.of(&commits.rows[*node as usize]) {
-                let id = &cast.actors[index as usize].id;
-                if let Some(place) = agents.iter().position(|agent| agent.agent == *id) {
+                let actor = &cast.actors[index as usize];
+                if let Some(place) = agents.iter().position(|agent| actor.is(agent)) {
                     bits[*node as usize] |= 1 << place;
                 }
             }
@@ -331,21 +497,17 @@ fn of_ref_names(tips: &[Tip], question: &Question<'_>) -> Vec<Fresh> {
 }
 
 /// Hits of blobs that neither a commit nor a ref has: left behind, or only staged.
-fn stray(
-    sought: &Sought<'_>,
-    walked: &super::walk::Walked,
-    at_tips: &std::collections::HashSet<(crate::push::Oid, BString)>,
-) -> Vec<Fresh> {
-    let bare: std::collections::HashSet<_> = at_tips.iter().map(|(blob, _)| *blob).collect();
+fn stray(sought: &Sought<'_>, walked: &Walked, at_tips: &HashSet<(Oid, BString)>) -> Vec<Fresh> {
+    let bare: HashSet<_> = at_tips.iter().map(|(blob, _)| *blob).collect();
     let mut fresh = Vec::new();
-    for (blob, hits) in sought.found {
+    for (blob, hits) in &sought.contents.hits {
         if walked.seen.contains(blob) || bare.contains(blob) {
             continue;
         }
         for hit in hits.iter() {
             fresh.push(Fresh {
                 thing: super::walk::thing_of(hit, sought.key, b""),
-                hit: hit.clone(),
+                hit: hit.hit(),
                 part: Part::Content,
                 commit: None,
                 path: None,
@@ -407,10 +569,4 @@ impl<'a> Weights<'a> {
         };
         Some(level).filter(|level| *level > Level::Off)
     }
-}
-
-/// A path or name as records show it.
-pub(super) fn named(path: &std::path::Path) -> String {
-    use std::os::unix::ffi::OsStrExt as _;
-    shown(path.as_os_str().as_bytes())
 }

@@ -1,5 +1,7 @@
 //! The refs of a repository, and what they lead to.
 
+use std::sync::OnceLock;
+
 use bstr::BString;
 
 use super::commits::{Commits, Node};
@@ -15,10 +17,17 @@ const TAG_DEPTH_MAX: usize = 16;
 /// A ref, and what it leads to, tags followed.
 pub(super) struct Tip {
     pub(super) name: BString,
-    pub(super) id: Oid,
     pub(super) leads_to: LeadsTo,
     /// The annotated tags on the way.
     pub(super) tags: Vec<Oid>,
+    shown: OnceLock<String>,
+}
+
+impl Tip {
+    /// Its name, fit to be shown.
+    pub(super) fn shown(&self) -> &str {
+        self.shown.get_or_init(|| super::shown(&self.name))
+    }
 }
 
 /// What stands at the end of a ref.
@@ -69,9 +78,9 @@ pub(super) fn of(
         }
         tips.push(Tip {
             name,
-            id,
             leads_to,
             tags,
+            shown: OnceLock::new(),
         });
     }
     tips

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use bstr::{BString, ByteSlice as _};
 use rayon::iter::ParallelIterator as _;
@@ -10,10 +9,11 @@ use rayon::slice::ParallelSlice as _;
 
 use super::agents::Cast;
 use super::commits::{self, Commits, Node, line_and_column, print};
+use super::contents::{Contents, Found};
 use super::record;
 use super::tips::{LeadsTo, Tip};
 use crate::budget::Budget;
-use crate::check::{Hit, Text};
+use crate::check::{self, Hit, Text};
 use crate::finding::{Part, RuleId};
 use crate::policy::Pattern;
 use crate::push::Oid;
@@ -66,12 +66,25 @@ pub(super) struct Sought<'a> {
     pub(super) budget: &'a Budget,
     pub(super) commits: &'a Commits,
     pub(super) cast: &'a Cast,
-    /// Blobs with hits.
-    pub(super) found: &'a HashMap<Oid, Arc<Vec<Hit>>>,
-    /// Blobs in which the check of hidden text has to look, once their path is known.
-    pub(super) odd: &'a HashSet<Oid>,
+    /// What the blobs hold.
+    pub(super) contents: &'a Contents,
     /// Paths to look at; empty: all.
     pub(super) paths: &'a [Pattern],
+}
+
+impl Sought<'_> {
+    /// Whether the check of hidden text may find something in what stands at a path.
+    pub(super) fn is_odd(&self, entry: &Entry, path: &[u8]) -> bool {
+        match entry.mode.acts_as() {
+            Mode::Tree | Mode::Gitlink => false,
+            // The target of a link is a name.
+            Mode::Symlink => true,
+            _ => {
+                self.contents.odd.contains(&entry.id)
+                    || (self.contents.returns.contains(&entry.id) && check::is_for_agents(path))
+            }
+        }
+    }
 }
 
 /// What the walk met.
@@ -87,10 +100,12 @@ pub(super) struct Walked {
     /// Changes of paths beyond [`TOUCHED_MAX`], by agent.
     pub(super) untold: HashMap<u32, u64>,
     pub(super) unread: Vec<record::Unread>,
+    /// Blobs that trees name and that are not there.
+    pub(super) missing: HashSet<Oid>,
 }
 
 impl Walked {
-    fn absorb(mut self, other: Walked) -> Walked {
+    pub(super) fn absorb(mut self, other: Walked) -> Walked {
         self.fresh.extend(other.fresh);
         self.gone.extend(other.gone);
         self.seen.extend(other.seen);
@@ -101,6 +116,7 @@ impl Walked {
             *self.untold.entry(agent).or_default() += count;
         }
         self.unread.extend(other.unread);
+        self.missing.extend(other.missing);
         self
     }
 }
@@ -117,6 +133,7 @@ pub(super) fn walk(sought: &Sought<'_>, nodes: &[Node]) -> Walked {
             sought,
             reader: &reader,
             names: HashSet::new(),
+            there: HashSet::new(),
             walked: Walked::default(),
         };
         let mut differ = Differ::new(sought.repo, &reader, sought.budget);
@@ -133,6 +150,8 @@ struct Pass<'a> {
     reader: &'a Reader<'a>,
     /// Paths that were looked into as texts.
     names: HashSet<BString>,
+    /// Blobs that were asked for: they are there, or told as missing.
+    there: HashSet<Oid>,
     walked: Walked,
 }
 
@@ -175,8 +194,19 @@ impl Pass<'_> {
             self.names.insert(change.path.clone());
             self.name(node, &change.path);
         }
+        self.presence(change);
         self.values(node, change);
         self.hidden(node, change);
+    }
+
+    /// What the pass over all objects did not meet it could not look into.
+    fn presence(&mut self, change: &Differing<'_>) {
+        let Some(entry) = change.new.filter(|entry| is_text(entry.mode)) else {
+            return;
+        };
+        if self.there.insert(entry.id) && !matches!(self.reader.is_stored(&entry.id), Ok(true)) {
+            self.walked.missing.insert(entry.id);
+        }
     }
 
     /// The path itself is a text that others read.
@@ -209,15 +239,15 @@ impl Pass<'_> {
     fn values(&mut self, node: Node, change: &Differing<'_>) {
         let hits_of = |entry: &Option<Entry>| {
             let entry = entry.as_ref().filter(|entry| is_text(entry.mode))?;
-            self.sought.found.get(&entry.id)
+            self.sought.contents.hits.get(&entry.id)
         };
         let new = hits_of(&change.new);
         let old: Vec<_> = change.old.iter().filter_map(hits_of).collect();
         if new.is_none() && old.is_empty() {
             return;
         }
-        let things = |hits: &Arc<Vec<Hit>>| -> Vec<Thing> {
-            let one = |hit: &Hit| thing_of(hit, self.sought.key, &change.path);
+        let things = |hits: &Vec<Found>| -> Vec<Thing> {
+            let one = |found: &Found| thing_of(found, self.sought.key, &change.path);
             hits.iter().map(one).collect()
         };
         let before: HashSet<Thing> = old.into_iter().flat_map(things).collect();
@@ -231,7 +261,7 @@ impl Pass<'_> {
                 }
                 self.walked.fresh.push(Fresh {
                     thing: thing.clone(),
-                    hit: hit.clone(),
+                    hit: hit.hit(),
                     part: part_of(entry.mode),
                     commit: Some(node),
                     path: Some(change.path.clone()),
@@ -248,7 +278,7 @@ impl Pass<'_> {
 
     /// Hidden text, for which the path counts.
     fn hidden(&mut self, node: Node, change: &Differing<'_>) {
-        let odd = |entry: &&Entry| is_text(entry.mode) && self.sought.odd.contains(&entry.id);
+        let odd = |entry: &&Entry| self.sought.is_odd(entry, &change.path);
         let Some(new) = change.new.as_ref().filter(odd) else {
             return;
         };
@@ -301,7 +331,8 @@ fn part_of(mode: Mode) -> Part {
     }
 }
 
-pub(super) fn thing_of(hit: &Hit, key: &FingerprintKey, path: &[u8]) -> Thing {
+pub(super) fn thing_of(found: &Found, key: &FingerprintKey, path: &[u8]) -> Thing {
+    let hit = found.as_shared();
     let print = match &hit.evidence {
         Some(evidence) => evidence.fingerprint,
         // The text is not at hand, and what stands there says less than why it was not looked into.
@@ -393,8 +424,8 @@ pub(super) fn at_tips(sought: &Sought<'_>, tips: &[Tip]) -> AtTips {
             &tree,
             &mut |id| is_bare || entered.insert(*id),
             &mut |path, entry| {
-                let hits = sought.found.contains_key(&entry.id) || sought.odd.contains(&entry.id);
-                if hits && is_text(entry.mode) {
+                let hits = sought.contents.hits.contains_key(&entry.id);
+                if is_text(entry.mode) && (hits || sought.is_odd(&entry, &path)) {
                     found.push((path, entry));
                 }
             },
@@ -435,12 +466,12 @@ fn bare(
     at_tips: &mut AtTips,
 ) {
     let mut found: Hidden = Vec::new();
-    if let Some(hits) = sought.found.get(&blob) {
-        let one = |hit: &Hit| (thing_of(hit, sought.key, &path), hit.clone(), (0, 0));
+    if let Some(hits) = sought.contents.hits.get(&blob) {
+        let one = |found: &Found| (thing_of(found, sought.key, &path), found.hit(), (0, 0));
         found.extend(hits.iter().map(one));
     }
-    if sought.odd.contains(&blob) {
-        let entry = Entry { mode, id: blob };
+    let entry = Entry { mode, id: blob };
+    if sought.is_odd(&entry, &path) {
         found.extend(hidden(sought, reader, &entry, &path).unwrap_or_default());
     }
     at_tips.blobs.insert((blob, path.clone()));

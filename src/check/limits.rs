@@ -50,7 +50,8 @@ static RULES: &[Rule] = &[
     rule(
         "limit/file-bytes",
         "a file is too large",
-        "`limits: file_bytes` of the boundary, for each file that a new commit adds or modifies.",
+        "`limits: file_bytes` of the boundary, for each file that a new commit adds or modifies. A pointer of git-lfs counts as \
+         large as the file that it stands for.",
     ),
     rule(
         "limit/bytes",
@@ -313,7 +314,9 @@ fn judge_file_bytes(
     findings: &mut Vec<Finding>,
 ) -> Result<(), RepoError> {
     for own in own_changes(facts) {
-        let size = size_of_new(facts, own.new)?;
+        let stored = size_of_new(facts, own.new)?;
+        let pointed = pointed_to(facts, own.new, stored)?;
+        let size = pointed.unwrap_or(stored);
         if size <= limit.max {
             continue;
         }
@@ -321,9 +324,82 @@ fn judge_file_bytes(
         place.commit = own.commit;
         place.path = Some(own.path.clone()).filter(|path| !path.is_empty());
         let mut found = Finding::new("limit/file-bytes", "a file is too large", place);
-        found.detail = Some(format!("{size} bytes, at most {} may pass", limit.max));
+        let by = pointed.map_or("", |_| " by its git-lfs pointer");
+        found.detail = Some(format!("{size} bytes{by}, at most {} may pass", limit.max));
         found.decided_by = Some(limit.at.clone());
         findings.push(found);
     }
     Ok(())
+}
+
+/// A pointer of git-lfs is shorter than this, by its specification.
+const POINTER_MAX_BYTES: u64 = 1024;
+
+/// Size of the file that a pointer of git-lfs stands for. The file itself travels by another road.
+fn pointed_to(
+    facts: &Facts<'_>,
+    new: Option<Entry>,
+    stored: u64,
+) -> Result<Option<u64>, RepoError> {
+    let Some(entry) = new.filter(|entry| is_file(entry.mode) && stored < POINTER_MAX_BYTES) else {
+        return Ok(None);
+    };
+    let mut buffer = Vec::new();
+    let object = facts.reader.find(&entry.id, &mut buffer, facts.budget)?;
+    Ok(object.and_then(|object| size_in_pointer(object.data)))
+}
+
+/// The size that a pointer names; one that is no number is larger than any limit. `None`: the text is no pointer. Blanks
+/// around lines are passed over, as git-lfs does.
+fn size_in_pointer(text: &[u8]) -> Option<u64> {
+    let mut lines = text
+        .trim_ascii()
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii);
+    let version = lines.next()?.strip_prefix(b"version ")?;
+    // Its own address, and those that it had in its first year.
+    let is_lfs = [
+        &b"https://git-lfs.github.com/spec/"[..],
+        b"https://hawser.github.com/spec/",
+        b"http://git-media.io/v/",
+    ]
+    .iter()
+    .any(|start| version.trim_ascii_start().starts_with(start));
+    let size = lines
+        .find_map(|line| line.strip_prefix(b"size "))?
+        .trim_ascii();
+    let number = std::str::from_utf8(size)
+        .ok()
+        .and_then(|size| size.parse().ok());
+    is_lfs.then(|| number.unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_names_the_size_of_its_file() {
+        let pointer = |version: &str, size: &str| {
+            format!(
+                "version {version}\noid sha256:{}\nsize {size}\n",
+                "0".repeat(64)
+            )
+        };
+        let spec = "https://git-lfs.github.com/spec/v1";
+        for (text, size) in [
+            (pointer(spec, "12345"), Some(12_345)),
+            (pointer("https://hawser.github.com/spec/v1", "7"), Some(7)),
+            (pointer(spec, "12345").replace('\n', "\r\n"), Some(12_345)),
+            (format!("\n {}\n", pointer(spec, "5")), Some(5)),
+            (pointer(spec, "99999999999999999999999"), Some(u64::MAX)),
+            (pointer(spec, "-1"), Some(u64::MAX)),
+            (pointer("https://example.com/spec/v1", "5"), None),
+            (format!("# About\n{}", pointer(spec, "5")), None),
+            (format!("version {spec}\n"), None),
+            (String::new(), None),
+        ] {
+            assert_eq!(size_in_pointer(text.as_bytes()), size, "{text}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::budget::{Bounds, Budget, Exhausted};
 use crate::finding::Confidence;
 use crate::finding::{Evidence, Level};
 use crate::redact::FingerprintKey;
-use crate::scan::{OPAQUE, Scanner, SecretRule, UNSCANNED, active};
+use crate::scan::{Match, OPAQUE, Outcome, Scanner, SecretRule, UNSCANNED, active};
 
 /// The check.
 pub(super) struct Secrets;
@@ -46,6 +46,40 @@ pub(crate) fn masked(text: &[u8]) -> Option<Vec<u8>> {
     }
     shown.extend_from_slice(&text[kept_to..]);
     Some(shown)
+}
+
+/// What the scanner found, as hits of this check.
+pub(crate) fn hits(outcome: Outcome, key: &FingerprintKey) -> Vec<Hit> {
+    let of = |found: &Match| Hit {
+        rule: Cow::Borrowed(found.rule.id),
+        title: Cow::Borrowed(found.rule.title),
+        bytes: found.bytes.clone(),
+        confidence: Some(found.confidence),
+        evidence: Some(Evidence {
+            prefix: found.prefix().map(str::to_owned),
+            bytes: found.value().len(),
+            fingerprint: key.fingerprint(found.rule.id, found.value()),
+        }),
+        detail: (!found.via.is_empty()).then(|| format!("inside {}", found.via.join(" inside "))),
+    };
+    let without = |rule, title, (bytes, why): (_, &str)| Hit {
+        rule: Cow::Borrowed(rule),
+        title: Cow::Borrowed(title),
+        bytes,
+        confidence: None,
+        evidence: None,
+        detail: Some(why.to_owned()),
+    };
+    let found = outcome.matches.iter().map(of);
+    let unscanned = outcome.unscanned.into_iter().map(|part| {
+        let title = "content that could not be looked into";
+        without(UNSCANNED, title, part)
+    });
+    let opaque = outcome.opaque.into_iter().map(|part| {
+        let title = "a part that nobody can look into";
+        without(OPAQUE, title, part)
+    });
+    found.chain(unscanned).chain(opaque).collect()
 }
 
 static ALREADY_PRESENT: Rule = Rule {
@@ -124,35 +158,7 @@ impl Check for Secrets {
         hits: &mut Vec<Hit>,
     ) -> Result<(), Exhausted> {
         let outcome = Scanner::of(active()).scan(text.bytes, budget)?;
-        hits.extend(outcome.matches.into_iter().map(|found| Hit {
-            rule: Cow::Borrowed(found.rule.id),
-            title: Cow::Borrowed(found.rule.title),
-            bytes: found.bytes.clone(),
-            confidence: Some(found.confidence),
-            evidence: Some(Evidence {
-                prefix: found.prefix().map(str::to_owned),
-                bytes: found.value().len(),
-                fingerprint: key.fingerprint(found.rule.id, found.value()),
-            }),
-            detail:
-                (!found.via.is_empty()).then(|| format!("inside {}", found.via.join(" inside "))),
-        }));
-        hits.extend(outcome.unscanned.into_iter().map(|(bytes, why)| Hit {
-            rule: Cow::Borrowed(UNSCANNED),
-            title: Cow::Borrowed("content that could not be looked into"),
-            bytes,
-            confidence: None,
-            evidence: None,
-            detail: Some(why.to_owned()),
-        }));
-        hits.extend(outcome.opaque.into_iter().map(|(bytes, what)| Hit {
-            rule: Cow::Borrowed(OPAQUE),
-            title: Cow::Borrowed("a part that nobody can look into"),
-            bytes,
-            confidence: None,
-            evidence: None,
-            detail: Some(what.to_owned()),
-        }));
+        hits.extend(self::hits(outcome, key));
         Ok(())
     }
 }

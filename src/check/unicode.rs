@@ -338,8 +338,9 @@ fn names_a_thing(part: Part) -> bool {
     )
 }
 
-/// ASCII that shows as it is. Without branches inside a block: it becomes vector code.
-fn is_plain(bytes: &[u8]) -> bool {
+/// ASCII that shows as it is: nothing can be hidden in it, carriage returns aside. Without branches inside a block: it
+/// becomes vector code.
+pub(crate) fn is_plain(bytes: &[u8]) -> bool {
     bytes
         .chunks(256)
         .all(|block| !block.iter().fold(false, |odd, byte| odd | is_odd(*byte)))
@@ -350,6 +351,16 @@ fn is_plain(bytes: &[u8]) -> bool {
 fn is_odd(byte: u8) -> bool {
     let blank = (byte == b'\t') | (byte == b'\n') | (byte == 0x0c) | (byte == b'\r');
     (byte.wrapping_sub(0x20) > 0x5e) & !blank
+}
+
+/// Whether a text at this path is for agents to read, and so is judged more strictly.
+pub(crate) fn is_for_agents(path: &[u8]) -> bool {
+    let text = Text {
+        part: Part::Content,
+        path: Some(path),
+        bytes: b"",
+    };
+    Ground::of(&text) == Ground::Strict
 }
 
 /// Whether every byte must be looked at: names, and texts for agents with carriage returns.

@@ -128,7 +128,7 @@ fn scan(args: &ScanArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exi
 }
 
 /// The key given, or the user's own, made on first use.
-fn key(given: Option<&Path>) -> Result<FingerprintKey, String> {
+pub(super) fn key(given: Option<&Path>) -> Result<FingerprintKey, String> {
     if let Some(path) = given {
         let shown = Quoted(path.as_os_str().as_bytes()).to_string();
         return ledger::key_in(path).map_err(|error| format!("--key {shown}: {error}"));

@@ -1,7 +1,8 @@
 //! The repository, read only: objects of the quarantine and of the store, refs, history, changes.
 //!
 //! Raw objects, never porcelain: no replace refs, grafts, attributes, textconv, rename heuristics, and of the
-//! repository's config only the `extensions` section is read, to refuse what the gate does not understand.
+//! repository's config only the `extensions` section is read, to refuse what the gate does not understand, and, for the
+//! audit, the name that GitLab noted and whether a remote keeps part of the objects.
 
 mod alternates;
 mod changes;
@@ -15,6 +16,7 @@ mod merge;
 mod net;
 mod objects;
 mod packed;
+pub mod packs;
 pub mod parse;
 mod refs;
 mod reftable;
@@ -30,7 +32,7 @@ use std::ffi::OsString;
 pub use changes::{Change, Entry, Origin};
 pub use differ::{Differ, Differing};
 pub use history::{History, NewCommit, NewContent, NewTag, contains};
-pub use layout::{Layout, RefStorage};
+pub use layout::{About, Layout, RefStorage};
 pub use lines::{Added, differing};
 pub use objects::{Kind, Object, Reader};
 pub use parse::{Commit, Defect, Mode, Signature, Tag, TreeEntry};

@@ -12,7 +12,7 @@ use crate::audit::record::Record;
 use crate::report::ascii;
 
 /// The columns, and the fields of a record that each shows: the first that is there.
-const COLUMNS: &[(&str, &[&str])] = &[
+pub(super) const COLUMNS: &[(&str, &[&str])] = &[
     ("type", &["/type"]),
     ("repository", &["/repository"]),
     ("status", &["/status"]),
@@ -60,6 +60,7 @@ const COLUMNS: &[(&str, &[&str])] = &[
     ("old", &["/old"]),
     ("new", &["/new"]),
     ("decision", &["/decision"]),
+    ("notes", &["/notes"]),
 ];
 
 pub(super) fn table(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {

@@ -5,14 +5,15 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::view::View;
-use crate::audit::record::VERSION;
+use crate::audit::record::{Record, VERSION};
 use crate::report::ascii_json;
 
 pub(super) fn lines(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
-    for record in &view.records {
-        writeln!(out, "{}", json(record)?)?;
-    }
-    Ok(())
+    view.records.iter().try_for_each(|record| line(record, out))
+}
+
+pub(super) fn line(record: &Record, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", json(record)?)
 }
 
 pub(super) fn document(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {

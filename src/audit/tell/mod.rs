@@ -13,6 +13,7 @@ mod view;
 use std::io::{self, Write};
 
 use super::record::Record;
+use crate::order::Order as _;
 use view::View;
 
 /// The forms.
@@ -68,6 +69,20 @@ pub fn tell(form: Form, records: &[Record], out: &mut dyn Write) -> io::Result<(
         Form::Html => html::page(&view, out),
     }?;
     out.flush()
+}
+
+/// Writes one record as a line of [`Form::Jsonl`], for who has them one after another.
+///
+/// # Errors
+///
+/// What `out` says.
+pub fn line(record: &Record, out: &mut dyn Write) -> io::Result<()> {
+    jsonl::line(record, out)
+}
+
+/// Puts the records of one repository in the order of every form.
+pub(super) fn sort(records: &mut [Record]) {
+    records.order_by(view::order);
 }
 
 #[cfg(test)]

@@ -109,7 +109,11 @@ fn forms_of_a_fleet() {
             .find(|one| one["ruleId"] == rule)
             .expect("a result")
     };
-    for rule in ["secret/github-pat", "path/denied", "uncovered/ref-update"] {
+    for rule in [
+        "secret/stripe-secret-key",
+        "path/denied",
+        "uncovered/ref-update",
+    ] {
         insta::assert_snapshot!(
             format!("sarif-{}", rule.replace('/', "-")),
             format!("{:#}", of(rule))
@@ -267,4 +271,17 @@ fn places_in_sarif_stay_in_their_repository() {
         assert!(artifact["uriBaseId"].is_string());
     }
     assert!(seen > 10, "{seen}");
+}
+
+#[test]
+fn columns_are_written_down() {
+    let names = super::csv::COLUMNS
+        .iter()
+        .map(|(name, _)| format!("`{name}`"));
+    let names: Vec<String> = names.collect();
+    let docs = include_str!("../../../docs/audit.md").replace('\n', " ");
+    assert!(
+        docs.contains(&format!("{}.", names.join(", "))),
+        "docs/audit.md, CSV"
+    );
 }

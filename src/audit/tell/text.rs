@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::view::{View, day, is_pressing, is_secret, many, number, short, word};
+use super::view::{View, day, is_pressing, is_secret, many, notes, number, short, word};
 use crate::audit::record::{Agent, Finding, Repository};
+use crate::order::Order as _;
 use crate::report::wrap_at;
 
 const COLUMNS: usize = 80;
@@ -180,7 +181,7 @@ fn replayed(out: &mut Lines, view: &View<'_>) -> bool {
     let them = many(commits, "commit", "commits");
     out.head(&format!("{them} would not have passed under this policy:"));
     let mut rows: Vec<_> = rows.into_iter().collect();
-    rows.sort_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));
+    rows.order_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));
     for ((identity, rule, level), row) in rows.iter().take(SHOWN_MAX) {
         let verb = if *level == "hold" { "held" } else { "refused" };
         let places = many(row.repositories.len() as u64, "repository", "repositories");
@@ -235,7 +236,7 @@ fn undeclared(out: &mut Lines, view: &View<'_>) -> bool {
     }
     let sum = |agents: &[&Agent]| agents.iter().map(|one| one.commits).sum::<u64>();
     let mut rows: Vec<_> = found.into_iter().collect();
-    rows.sort_by(|a, b| sum(&b.1).cmp(&sum(&a.1)).then_with(|| a.0.cmp(b.0)));
+    rows.order_by(|a, b| sum(&b.1).cmp(&sum(&a.1)).then_with(|| a.0.cmp(b.0)));
     let them = many(rows.len() as u64, "agent", "agents");
     let head = match view.total.policy {
         Some(_) => format!("{them} at work that the policy does not declare:"),
@@ -292,7 +293,7 @@ fn further(out: &mut Lines, view: &View<'_>) -> bool {
         out.say(2, &format!("{them} {place}, {}", word(confidence)));
     }
     let mut others: Vec<_> = others.into_iter().collect();
-    others.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    others.order_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     for ((level, rule), count) in others.iter().take(SHOWN_MAX) {
         let them = many(*count, "finding", "findings");
         out.say(2, &format!("{} {}: {them}", word(level), word(rule)));
@@ -308,6 +309,7 @@ fn stands(one: &Repository) -> bool {
         || one.refused_commits > 0
         || one.status != "complete"
         || one.unread_count > 0
+        || notes(one).next().is_some()
 }
 
 fn per_repository(out: &mut Lines, view: &View<'_>) {
@@ -344,6 +346,7 @@ fn per_repository(out: &mut Lines, view: &View<'_>) {
         if one.unread_count > 0 {
             parts.push(format!("{} not read", number(one.unread_count)));
         }
+        parts.extend(notes(one).map(word));
         out.say(
             2,
             &format!("{}: {}", word(&one.repository), parts.join(", ")),

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::audit::record::{Agent, Finding, Record, Repository, Summary, Uncovered};
+use crate::order::Order as _;
 use crate::report::ascii;
 
 /// Longest text of a record that people are shown, in bytes.
@@ -30,7 +31,7 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     pub(super) fn new(records: &'a [Record]) -> View<'a> {
         let mut sorted: Vec<&Record> = records.iter().collect();
-        sorted.sort_by(|a, b| order(a, b));
+        sorted.order_by(|a, b| order(a, b));
         sorted.dedup();
         let mut view = View {
             records: Vec::new(),
@@ -53,14 +54,19 @@ impl<'a> View<'a> {
             }
         }
         view.records = sorted;
-        view.findings.sort_by_key(|finding| weight(finding));
+        view.findings.order_by_key(|finding| weight(finding));
         let kinds = ["chain", "ref-update", "ref-deleted", "commit"];
         let rank = |one: &&Uncovered| kinds.iter().position(|kind| *kind == one.kind);
         view.uncovered
-            .sort_by_key(|one| rank(one).unwrap_or(kinds.len()));
+            .order_by_key(|one| rank(one).unwrap_or(kinds.len()));
         view.total = total(&ends);
         view.gaps = gaps(&view, !ends.is_empty());
         view.notes.extend(missing_shards(&view.total));
+        if view.total.known > 0 {
+            let them = many(view.total.known, "finding", "findings");
+            view.notes
+                .push(format!("{them} of the baseline not told again"));
+        }
         if ends.len() > 1 {
             let ends = ends.len();
             view.notes.push(format!(
@@ -111,6 +117,12 @@ impl<'a> View<'a> {
     }
 }
 
+/// What is special about a repository, and what the comparison with its ledger could not tell.
+pub(super) fn notes(repository: &Repository) -> impl Iterator<Item = &str> {
+    let of_ledger = repository.ledger.iter().flat_map(|ledger| &ledger.notes);
+    (repository.notes.iter().chain(of_ledger)).map(String::as_str)
+}
+
 /// A value that opens something, found in the history.
 pub(super) fn is_secret(finding: &Finding) -> bool {
     finding.source != "replay" && finding.rule.starts_with("secret/")
@@ -132,7 +144,7 @@ fn weight(finding: &Finding) -> (usize, bool, usize) {
 }
 
 /// One order for all forms. Two records are equal in it only when they are the same.
-fn order(a: &Record, b: &Record) -> Ordering {
+pub(super) fn order(a: &Record, b: &Record) -> Ordering {
     fn key(record: &Record) -> (bool, &str, u8, &str, &str, &str) {
         match record {
             Record::Repository(one) => (false, &one.repository, 0, &one.path, "", ""),
@@ -199,7 +211,7 @@ fn total(ends: &[&Summary]) -> Summary {
             total.time.clone_from(&end.time);
         }
     }
-    total.shards.sort();
+    total.shards.order();
     total.shards.dedup();
     total
 }

@@ -10,6 +10,7 @@ use crate::push::{HashKind, Oid, RefName};
 use crate::repo::{Kind, Layout, Mode, RefStorage, Repo, RepoError};
 
 mod objects;
+mod packs;
 mod parse;
 mod refs;
 

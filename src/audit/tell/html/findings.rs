@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::super::view::{View, day, is_secret, many, number, short, start, word};
 use super::markup::{Html, LABEL_MAX, LISTED_MAX, Page, ROWS_MAX, Row, Table, badge, moment};
 use crate::audit::record::{Commit, Finding, Place};
+use crate::order::Order as _;
 
 /// Where a row stands that others lead to.
 pub(super) struct Rows<'a> {
@@ -35,7 +36,7 @@ impl<'a> Rows<'a> {
             let commits = places.filter_map(|place| place.commit.as_ref());
             let ends = [&found.first, &found.last, &found.removed];
             let mut all: Vec<&Commit> = ends.into_iter().flatten().chain(commits).collect();
-            all.sort_by(|a, b| a.commit.cmp(&b.commit));
+            all.order_by(|a, b| a.commit.cmp(&b.commit));
             all.dedup_by(|a, b| a.commit == b.commit);
             for commit in all {
                 rows.name(&found.repository, commit);

@@ -1,8 +1,9 @@
 //! Who was at work, where, and what was not read.
 
-use super::super::view::{View, day, many, number, short, word};
+use super::super::view::{View, day, many, notes, number, short, word};
 use super::findings::Rows;
 use super::markup::{Page, Row, Table, badge, moment};
+use crate::order::Order as _;
 
 pub(super) fn agents(page: &mut Page, view: &View<'_>, rows: &Rows<'_>) {
     let has_policy = view.total.policy.is_some();
@@ -58,7 +59,7 @@ pub(super) fn agents(page: &mut Page, view: &View<'_>, rows: &Rows<'_>) {
         cells.text(&evidence.join(", "));
         // Those touched most first, as records say.
         let mut paths: Vec<(&String, &u64)> = one.paths.iter().collect();
-        paths.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
+        paths.order_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
         let name = many(one.path_count, "path", "paths");
         cells.folded(&name, &mut paths.into_iter().map(counted), one.path_count);
         let name = many(one.ref_count, "ref", "refs");
@@ -100,6 +101,9 @@ pub(super) fn repositories(page: &mut Page, view: &View<'_>) {
             .raw("<td>");
         let is_whole = one.status == "complete" && one.unread_count == 0;
         badge(cells, if is_whole { "good" } else { "deny" }, &one.status);
+        for note in notes(one) {
+            cells.small("", Some(note));
+        }
         if let Some(ledger) = one.ledger.as_ref().filter(|ledger| !ledger.intact) {
             let why = ledger.why.as_deref().unwrap_or_default();
             let why = format!("the ledger does not hold: {}", word(why));
