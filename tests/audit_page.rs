@@ -130,7 +130,7 @@ fn a_page_can_be_used() {
     }
 
     // Filters can be linked.
-    follow(&mut browser, "filter=stripe&in=secrets");
+    follow(&mut browser, "filter=stripe-live-key&in=secrets");
     assert_eq!(seen(&mut browser, "secrets").len(), 2);
     assert_eq!(
         seen(&mut browser, "agents").len(),
