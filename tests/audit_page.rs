@@ -205,6 +205,11 @@ fn a_page_can_be_used() {
     ] {
         assert!(paper.contains(text), "{text}: {paper}");
     }
+    let is_row = |line: &str| line.contains("acme/ops-scripts") && line.contains("2026-05-07");
+    assert!(
+        paper.lines().any(is_row),
+        "tables are tables on paper: {paper}"
+    );
     for text in ["Filter by text", "Show all", "Skip to"] {
         assert!(!paper.contains(text), "{text}");
     }

@@ -31,7 +31,7 @@ pub(super) fn page(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
     inventory::unread(&mut page, view, &rows);
     let mut head = Html::default();
     lead(&mut head, view, &page.cut);
-    let style = style + &format!("@media (max-width:66rem){{{}}}", page.labels);
+    let style = style + &format!("@media screen and (max-width:66rem){{{}}}", page.labels);
     let hash = |text: &str| data_encoding::BASE64.encode(&Sha256::digest(text));
     write!(
         out,
