@@ -7,27 +7,35 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The versions of one crate, oldest first.
-pub struct Series {
+pub(crate) struct Series {
     pub name: String,
     pub versions: Vec<PathBuf>,
 }
 
 /// Crates of which the folders hold more than one version: `benches/versions` fetches such below `target/versions`; what
 /// cargo has unpacked on this machine does too.
-pub fn series(folders: &[PathBuf]) -> Vec<Series> {
+pub(crate) fn series(folders: &[PathBuf]) -> Vec<Series> {
     let mut found: BTreeMap<String, BTreeMap<Vec<u64>, PathBuf>> = BTreeMap::new();
     for folder in folders {
         let Ok(entries) = std::fs::read_dir(folder) else {
             continue;
         };
         for path in entries.flatten().map(|entry| entry.path()) {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             let Some((name, version)) = name.rsplit_once('-') else {
                 continue;
             };
-            let numbers: Vec<Option<u64>> = version.split('.').map(|part| part.parse().ok()).collect();
+            let numbers: Vec<Option<u64>> =
+                version.split('.').map(|part| part.parse().ok()).collect();
             if let Some(numbers) = numbers.into_iter().collect::<Option<Vec<u64>>>() {
-                found.entry(name.to_owned()).or_default().insert(numbers, path);
+                found
+                    .entry(name.to_owned())
+                    .or_default()
+                    .insert(numbers, path);
             }
         }
     }
@@ -42,11 +50,11 @@ pub fn series(folders: &[PathBuf]) -> Vec<Series> {
 }
 
 /// One state of a tree: its files.
-pub type Files = Vec<(String, Vec<u8>)>;
+pub(crate) type Files = Vec<(String, Vec<u8>)>;
 
 /// Writes a bare repository. Every state is a commit on `main`; each fourth one goes by a branch and a merge. `None`: the
 /// folder stays as it was in the state before.
-pub fn write(repo: &Path, steps: impl Iterator<Item = BTreeMap<String, Files>>) {
+pub(crate) fn write(repo: &Path, steps: impl Iterator<Item = BTreeMap<String, Files>>) {
     git(repo, &["init", "-q", "--bare", "-b", "main", "."]);
     let mut import = Command::new("git");
     let mut import = import
@@ -69,7 +77,15 @@ pub fn write(repo: &Path, steps: impl Iterator<Item = BTreeMap<String, Files>>) 
             let note = vec![("note".to_owned(), format!("step {number}\n").into_bytes())];
             let notes = BTreeMap::from([("notes".to_owned(), note)]);
             commit(&mut out, "main", mark + 1, number, main, None, &notes);
-            commit(&mut out, "main", mark + 2, number, mark + 1, Some(mark), &folders);
+            commit(
+                &mut out,
+                "main",
+                mark + 2,
+                number,
+                mark + 1,
+                Some(mark),
+                &folders,
+            );
             mark += 2;
         }
         main = mark;
@@ -90,7 +106,10 @@ fn commit(
     folders: &BTreeMap<String, Files>,
 ) {
     let time = 1_600_000_000 + mark * 3_600;
-    let author = ["alice <alice@example.com>", "docs-bot <docs-bot@agents.example>"][number % 2];
+    let author = [
+        "alice <alice@example.com>",
+        "docs-bot <docs-bot@agents.example>",
+    ][number % 2];
     let message = format!("Step {number}");
     let mut text = format!(
         "commit refs/heads/{branch}\nmark :{mark}\nauthor {author} {time} +0000\ncommitter {author} {time} +0000\n\
@@ -107,7 +126,8 @@ fn commit(
     for (folder, files) in folders {
         writeln!(out, "D {folder}").expect("git reads");
         for (path, bytes) in files {
-            writeln!(out, "M 100644 inline {folder}/{path}\ndata {}", bytes.len()).expect("git reads");
+            writeln!(out, "M 100644 inline {folder}/{path}\ndata {}", bytes.len())
+                .expect("git reads");
             out.write_all(bytes).expect("git reads");
             out.write_all(b"\n").expect("git reads");
         }
@@ -116,8 +136,15 @@ fn commit(
 }
 
 /// The states of a repository that holds some crates: in each step the next version of each.
-pub fn steps(series: &[&Series], most: usize) -> impl Iterator<Item = BTreeMap<String, Files>> {
-    let count = series.iter().map(|one| one.versions.len()).max().unwrap_or(0);
+pub(crate) fn steps(
+    series: &[&Series],
+    most: usize,
+) -> impl Iterator<Item = BTreeMap<String, Files>> {
+    let count = series
+        .iter()
+        .map(|one| one.versions.len())
+        .max()
+        .unwrap_or(0);
     (0..count.min(most)).map(move |step| {
         let of = series.iter().filter_map(|one| {
             let path = one.versions.get(step)?;
@@ -131,7 +158,12 @@ pub fn steps(series: &[&Series], most: usize) -> impl Iterator<Item = BTreeMap<S
 }
 
 fn read(root: &Path, folder: &Path, files: &mut Files) {
-    for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+    for path in std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+    {
         if path.is_dir() {
             read(root, &path, files);
         } else if let (Ok(bytes), Ok(name)) = (std::fs::read(&path), path.strip_prefix(root)) {
@@ -145,7 +177,7 @@ fn read(root: &Path, folder: &Path, files: &mut Files) {
 }
 
 /// Runs git, which must succeed.
-pub fn git(repo: &Path, args: &[&str]) {
+pub(crate) fn git(repo: &Path, args: &[&str]) {
     let status = Command::new("git")
         .arg("-C")
         .arg(repo)

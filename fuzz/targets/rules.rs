@@ -76,6 +76,4 @@ impl Visit for Seen {
     fn keyword(&mut self, keyword: usize, start: usize) {
         self.0.push((keyword, start));
     }
-
-    fn dense(&mut self, _: usize) {}
 }

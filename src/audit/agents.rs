@@ -7,6 +7,7 @@ use super::record::{self, DAYS_MAX, PATHS_MAX};
 use super::shown;
 use super::walk::Walked;
 use crate::identity::claims::{self, Agent};
+use crate::order::Order as _;
 use crate::policy::{Kind, Policy};
 
 /// One agent.
@@ -90,7 +91,7 @@ impl Cast {
         for name in [row.author, row.committer] {
             all.extend(self.by_name.get(&name).into_iter().flatten());
         }
-        all.sort_unstable();
+        all.order();
         all.dedup();
         all
     }
@@ -99,7 +100,7 @@ impl Cast {
     pub(super) fn ids(&self, row: &Row) -> Vec<String> {
         let id = |index: &u32| self.actors[*index as usize].id.clone();
         let mut ids: Vec<String> = self.of(row).iter().map(id).collect();
-        ids.sort();
+        ids.order();
         ids.dedup();
         ids
     }
@@ -110,7 +111,7 @@ impl Cast {
         let mut ids: Vec<String> = named.collect();
         let own = self.by_name.get(&tag.tagger).into_iter().flatten();
         ids.extend(own.map(|index| self.actors[*index as usize].id.clone()));
-        ids.sort();
+        ids.order();
         ids.dedup();
         ids
     }
@@ -180,7 +181,7 @@ pub(super) fn inventory(
             continue;
         }
         let mut touched = std::mem::take(&mut paths[index]);
-        touched.sort_by(|a, b| (b.1, a.0).cmp(&(a.1, b.0)));
+        touched.order_by(|a, b| (b.1, a.0).cmp(&(a.1, b.0)));
         let untold = walked.untold.get(&(index as u32)).copied().unwrap_or(0);
         let mut days: Vec<(String, u64)> = tally.days.into_iter().collect();
         days.drain(..days.len().saturating_sub(DAYS_MAX));

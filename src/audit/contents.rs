@@ -11,7 +11,10 @@ use crate::push::Oid;
 use crate::redact::FingerprintKey;
 use crate::repo::packs::{Part, Unread, Visit, pass};
 use crate::repo::{Kind, Repo, RepoError};
-use crate::scan::{Scanner, active};
+use crate::scan::{Memory, Outcome, Scanner, active};
+
+/// Time is the one thing that a scan of one text cannot bound by itself.
+const ENDLESS: &str = "the budget has no end";
 
 /// Takes what is no content, one a thread.
 pub trait Collect: Send {
@@ -23,6 +26,8 @@ pub trait Collect: Send {
     fn commit(&mut self, id: &Oid, data: &[u8]);
     /// An annotated tag as it is stored.
     fn tag(&mut self, id: &Oid, data: &[u8]);
+    /// A blob of so many bytes was looked at.
+    fn blob(&mut self, _bytes: u64) {}
 }
 
 /// One hit of the check `secrets` in one blob.
@@ -140,8 +145,57 @@ struct Scan<'a, C> {
     found: Contents,
 }
 
+/// What is kept of a blob for those that are made from it.
+struct Kept {
+    /// What the scanner noted. `None`: nothing that would help.
+    memory: Option<Memory>,
+    /// Nothing can be hidden in it.
+    is_plain: bool,
+    has_returns: bool,
+    found: Vec<Found>,
+}
+
+impl<C: Collect> Scan<'_, C> {
+    fn note(&mut self, id: &Oid, outcome: Outcome, base: &[Found], mut kept: Kept) -> Kept {
+        if !kept.is_plain {
+            self.found.odd.insert(*id);
+        } else if kept.has_returns {
+            self.found.returns.insert(*id);
+        }
+        let hits = check::hits(outcome, self.key).into_iter().map(|hit| {
+            let same = |known: &&Found| {
+                let known = &known.hit;
+                (
+                    &known.rule,
+                    known.confidence,
+                    &known.evidence,
+                    &known.detail,
+                ) == (&hit.rule, hit.confidence, &hit.evidence, &hit.detail)
+            };
+            let known = base.iter().find(same).map(|known| known.hit.clone());
+            Found {
+                bytes: hit.bytes.clone(),
+                hit: known.unwrap_or_else(|| Arc::new(hit)),
+            }
+        });
+        kept.found = hits.collect();
+        if !kept.found.is_empty() {
+            self.found.hits.insert(*id, kept.found.clone());
+        }
+        kept
+    }
+
+    fn count(&mut self, text: &[u8], scanned: usize) {
+        self.collect.blob(text.len() as u64);
+        let counts = &mut self.found.counts;
+        counts.blobs += 1;
+        counts.bytes += text.len() as u64;
+        counts.scanned += scanned as u64;
+    }
+}
+
 impl<C: Collect> Visit for Scan<'_, C> {
-    type Kept = ();
+    type Kept = Kept;
 
     fn wants(&self, id: &Oid, kind: Kind) -> bool {
         self.collect.wants(id, kind)
@@ -157,29 +211,44 @@ impl<C: Collect> Visit for Scan<'_, C> {
         }
     }
 
-    fn blob(&mut self, id: &Oid, text: &[u8]) {
-        let counts = &mut self.found.counts;
-        counts.blobs += 1;
-        counts.bytes += text.len() as u64;
-        counts.scanned += text.len() as u64;
-        if !check::is_plain(text) {
-            self.found.odd.insert(*id);
-        } else if memchr::memchr(b'\r', text).is_some() {
-            self.found.returns.insert(*id);
-        }
-        let outcome = Scanner::of(active()).scan(text, self.budget);
-        let outcome = outcome.expect("a budget without an end");
-        let hits = check::hits(outcome, self.key);
-        if !hits.is_empty() {
-            let found = hits.into_iter().map(|hit| Found {
-                bytes: hit.bytes.clone(),
-                hit: Arc::new(hit),
-            });
-            self.found.hits.insert(*id, found.collect());
-        }
+    fn blob(&mut self, id: &Oid, text: &[u8]) -> Kept {
+        self.count(text, text.len());
+        let scanned = Scanner::of(active()).scan_keeping(text, self.budget);
+        let (outcome, memory) = scanned.expect(ENDLESS);
+        let kept = Kept {
+            memory,
+            is_plain: check::is_plain(text),
+            has_returns: memchr::memchr(b'\r', text).is_some(),
+            found: Vec::new(),
+        };
+        self.note(id, outcome, &[], kept)
     }
 
-    fn made(&mut self, id: &Oid, text: &[u8], _base: &(), _parts: &[Part]) {
-        self.blob(id, text);
+    fn made(&mut self, id: &Oid, text: &[u8], base: &Kept, parts: &[Part]) -> Kept {
+        let Some(before) = &base.memory else {
+            return self.blob(id, text);
+        };
+        let scanned = Scanner::of(active()).scan_made(text, before, parts, self.budget);
+        let (outcome, memory, fresh) = scanned.expect(ENDLESS);
+        self.count(text, fresh);
+        // What was copied from a text without any has none.
+        let new = || {
+            let new = parts.iter().filter(|part| part.from.is_none());
+            new.map(|part| &text[part.bytes.clone()])
+        };
+        let has_return = |part: &[u8]| memchr::memchr(b'\r', part).is_some();
+        let kept = Kept {
+            memory,
+            is_plain: match base.is_plain {
+                true => new().all(check::is_plain),
+                false => check::is_plain(text),
+            },
+            has_returns: match base.has_returns {
+                true => has_return(text),
+                false => new().any(has_return),
+            },
+            found: Vec::new(),
+        };
+        self.note(id, outcome, &base.found, kept)
     }
 }

@@ -24,6 +24,7 @@ use super::commits::Node;
 use super::repository::{Question, Subject};
 use super::{record, shown, time};
 use crate::ledger::{Book, Decided, Event, Moved, Record};
+use crate::order::Order as _;
 use crate::push::Oid;
 use crate::repo::Repo;
 
@@ -463,7 +464,7 @@ impl<'a> Comparison<'a> {
             .filter(|key| !there.contains(*key))
             .cloned()
             .collect();
-        gone.sort();
+        gone.order();
         for key in gone {
             self.stands(&key, None, refs.read_at);
         }

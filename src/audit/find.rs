@@ -13,6 +13,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::host;
+use crate::order::Order as _;
 use crate::policy::HostConfig;
 use crate::repo::{About, Layout, RepoError};
 
@@ -234,7 +235,7 @@ impl Search<'_> {
                 return self.fail(dir, format!("it cannot be searched: {}", said(&error)));
             }
         };
-        entries.sort_by_key(fs::DirEntry::file_name);
+        entries.order_by_key(fs::DirEntry::file_name);
         let is_git_dir = git_dir == Some(dir);
         for entry in entries {
             let (name, path) = (entry.file_name(), entry.path());
@@ -276,7 +277,7 @@ impl Search<'_> {
                 ),
             }
         }
-        folders.sort();
+        folders.order();
         for folder in folders {
             let modules = folder.join("modules");
             if is_dir(&modules) {

@@ -11,6 +11,7 @@ use super::walk::{AtTips, Fresh, Sought, Thing, Walked, read};
 use crate::check::Hit;
 use crate::finding::{Confidence, Level};
 use crate::ledger::{confidence_word, part_word};
+use crate::order::Order as _;
 use crate::push::Oid;
 use crate::repo::Reader;
 
@@ -86,7 +87,7 @@ impl Findings<'_> {
         let mut told: Vec<(record::Finding, Vec<Node>)> = Vec::new();
         for (thing, mut group) in groups {
             // The order of the history; what no commit brings comes last.
-            group.places.sort_by(|a, b| {
+            group.places.order_by(|a, b| {
                 let order = |one: &Fresh| (one.commit.unwrap_or(Node::MAX), one.part);
                 (order(a), &a.path, a.tag).cmp(&(order(b), &b.path, b.tag))
             });
@@ -293,7 +294,7 @@ pub(super) fn name_refs(
         for (place, (finding, _)) in round.iter_mut().enumerate() {
             let (refs, count) = refs_of(tips, &reach, place);
             finding.refs.extend(refs);
-            finding.refs.sort();
+            finding.refs.order();
             finding.refs.dedup();
             finding.ref_count = count.max(finding.refs.len() as u64);
             finding.refs.truncate(REFS_MAX);

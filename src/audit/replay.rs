@@ -16,6 +16,7 @@ use crate::finding::{Level, RefOp};
 use crate::gate::{self, Request};
 use crate::identity;
 use crate::ledger::{confidence_word, part_word};
+use crate::order::Order as _;
 use crate::policy::{Kind, Policy};
 use crate::push::{Command, Errand, HostKind, Oid, Push, Pusher, RefName, RefUpdate};
 use crate::redact::{FingerprintKey, Quoted};
@@ -126,7 +127,7 @@ pub(super) fn replay(
     }
     let mut told: Vec<(record::Finding, Vec<Node>)> = Vec::new();
     for mut group in groups.into_values() {
-        group.sort_by_key(|(node, _)| *node);
+        group.order_by_key(|(node, _)| *node);
         group.dedup_by_key(|(node, _)| *node);
         let nodes = group.iter().map(|(node, _)| *node).collect();
         told.push((together(of, teller, &group), nodes));
@@ -261,7 +262,7 @@ fn jobs<'a>(of: &'a Replay<'_>, nodes: &[Node]) -> Vec<Job<'a>> {
             }
         };
         let mut ranked: Vec<(u8, &Tip)> = of.tips.iter().map(|tip| (rank(tip), tip)).collect();
-        ranked.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
+        ranked.order_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
         let mut home: Vec<Option<&Tip>> = vec![None; of.commits.rows.len()];
         for (_, tip) in ranked {
             let LeadsTo::Commit(node) = tip.leads_to else {

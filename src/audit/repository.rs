@@ -13,6 +13,7 @@ use super::coverage;
 use super::findings::{Findings, Teller, refs_of};
 use super::record::{self, Record};
 use super::replay::{Replay, Replayed, replay};
+use super::run::Progress;
 use super::state::{Judged, Saved, State, States};
 use super::tips::{self, LeadsTo, Tip};
 use super::walk::{Fresh, Sought, Thing, Walked, at_tips, walk};
@@ -21,6 +22,7 @@ use crate::check::{self, Hit, Text};
 use crate::finding::{Level, Part};
 use crate::identity;
 use crate::ledger::Book;
+use crate::order::Order as _;
 use crate::policy::{Pattern, Policy};
 use crate::push::Oid;
 use crate::redact::FingerprintKey;
@@ -48,6 +50,8 @@ pub struct Question<'a> {
     pub until: Option<i64>,
     /// Threads for one repository.
     pub threads: usize,
+    /// Told how far it is.
+    pub progress: &'a Progress,
     /// Where what is known is kept for a later audit.
     pub states: Option<&'a States>,
 }
@@ -117,7 +121,7 @@ pub fn audit(subject: &Subject<'_>, question: &Question<'_>) -> Vec<Record> {
             Vec::new()
         }
     };
-    about.unread.sort();
+    about.unread.order();
     about.unread.dedup();
     about.unread_count = about.unread.len() as u64;
     about.unread.truncate(UNREAD_MAX);
@@ -135,11 +139,13 @@ struct Looker<'a> {
     state: &'a State,
     /// Objects that are looked at now, where that is to be known later.
     wanted: Option<&'a Mutex<Vec<Oid>>>,
+    progress: &'a Progress,
 }
 
 impl Collect for Looker<'_> {
     fn wants(&self, id: &Oid, _kind: Kind) -> bool {
         let wants = !self.state.knows(id);
+        self.progress.object_found(u64::from(wants));
         if let Some(mut wanted) = self
             .wanted
             .filter(|_| wants)
@@ -151,11 +157,17 @@ impl Collect for Looker<'_> {
     }
 
     fn commit(&mut self, id: &Oid, data: &[u8]) {
+        self.progress.object_done(data.len() as u64);
         self.collector.commit(id, data);
     }
 
     fn tag(&mut self, id: &Oid, data: &[u8]) {
+        self.progress.object_done(data.len() as u64);
         self.collector.tag(id, data);
+    }
+
+    fn blob(&mut self, bytes: u64) {
+        self.progress.object_done(bytes);
     }
 }
 
@@ -177,6 +189,7 @@ fn look(
         collector: Collector::new(repo.hash_kind(), question.key),
         state: &state,
         wanted: question.states.map(|_| &wanted),
+        progress: question.progress,
     };
     let (mut contents, lookers) =
         contents::scan(&repo, question.key, question.threads, make).map_err(told)?;
@@ -284,7 +297,7 @@ fn look(
     let missing = walked.missing.len() as u64;
     if missing > 0 {
         let mut some: Vec<&Oid> = walked.missing.iter().collect();
-        some.sort_unstable();
+        some.order();
         let first = some[0];
         about.unread.push(record::Unread {
             what: format!("{missing} blobs that trees name, the first is {first}"),

@@ -45,30 +45,49 @@ impl std::fmt::Display for Shard {
     }
 }
 
-/// What a person who waits is told.
+/// What a person who waits is told. Counted by all threads.
 #[derive(Debug, Default)]
 pub struct Progress {
     /// Repositories that are done.
-    pub done: AtomicU64,
-    /// Bytes of objects that were looked at, unpacked.
-    pub bytes: AtomicU64,
+    done: AtomicU64,
+    /// Objects to look at that were found in the repositories begun so far, and those of them that were looked at.
+    found: AtomicU64,
+    looked: AtomicU64,
+    /// Their bytes, unpacked.
+    bytes: AtomicU64,
 }
 
 impl Progress {
-    /// One line: how far, how fast, how long it may take.
+    pub(super) fn object_found(&self, count: u64) {
+        self.found.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn object_done(&self, bytes: u64) {
+        self.looked.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// One line: how far it is with so many repositories, how fast, and how long it may still take.
     pub fn line(&self, count: u64, since: std::time::Duration) -> String {
-        let done = self.done.load(Ordering::Relaxed);
-        let bytes = self.bytes.load(Ordering::Relaxed);
-        let seconds = since.as_secs().max(1);
-        let left = match done {
-            0 => String::new(),
-            done => {
-                let left = seconds.saturating_mul(count - done.min(count)) / done;
-                format!(", about {left} s left")
-            }
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (done, found, looked) = (of(&self.done).min(count), of(&self.found), of(&self.looked));
+        let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX).max(1);
+        let rate = of(&self.bytes) / 1_000 / millis;
+        // Of the one that is at work the objects tell, of those that have not begun nothing but their number.
+        let share = match count {
+            1 => looked as f64 / found.max(1) as f64,
+            _ => done as f64 / count.max(1) as f64,
         };
-        let rate = bytes / seconds / 1_000_000;
-        format!("{done} of {count} repositories, {rate} MB/s{left}")
+        let left = match share > 0.0 {
+            true => (since.as_secs_f64() * (1.0 - share.min(1.0)) / share).ceil() as u64,
+            false => 0,
+        };
+        let left = match (share > 0.0, left / 60, left % 60) {
+            (false, ..) => String::new(),
+            (true, 0, seconds) => format!(", about {seconds} s left"),
+            (true, minutes, seconds) => format!(", about {minutes} min {seconds} s left"),
+        };
+        format!("{done} of {count} repositories, {looked} of {found} objects, {rate} MB/s{left}")
     }
 }
 
@@ -156,5 +175,40 @@ impl Told<'_> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_tells_how_far_it_is() {
+        let progress = Progress::default();
+        let line = |count, seconds| progress.line(count, std::time::Duration::from_secs(seconds));
+        assert_eq!(line(1, 0), "0 of 1 repositories, 0 of 0 objects, 0 MB/s");
+        progress.object_found(4);
+        progress.object_done(90_000_000);
+        assert_eq!(
+            line(1, 30),
+            "0 of 1 repositories, 1 of 4 objects, 3 MB/s, about 1 min 30 s left"
+        );
+        progress.done.store(2, Ordering::Relaxed);
+        assert_eq!(
+            line(4, 30),
+            "2 of 4 repositories, 1 of 4 objects, 3 MB/s, about 30 s left"
+        );
+    }
+
+    #[test]
+    fn every_repository_is_in_one_shard_whatever_else_there_is() {
+        for name in ["org/site", "org/docs", "a", ""] {
+            let shards = (1..=4).filter(|part| Shard { part: *part, of: 4 }.has(name));
+            assert_eq!(shards.count(), 1, "{name}");
+        }
+        for wrong in ["", "1", "0/4", "5/4", "1/0", "a/4", "1/4/4", "-1/4"] {
+            assert_eq!(Shard::parse(wrong), None, "{wrong}");
+        }
+        assert_eq!(Shard::parse("2/4").unwrap().to_string(), "2/4");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::record::{Finding, Record, Summary, VERSION};
+use crate::order::Order as _;
 
 /// Counts records as they come.
 #[derive(Default)]
@@ -88,7 +89,7 @@ impl Totals {
         all.agents = self.agents.len() as u64;
         all.secrets = self.secrets.len() as u64;
         all.secrets_at_tip = self.secrets.values().filter(|at_tip| **at_tip).count() as u64;
-        all.shards.sort();
+        all.shards.order();
         all.shards.dedup();
         all.time = super::time(now.as_second());
         self.summary

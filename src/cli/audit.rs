@@ -260,6 +260,7 @@ fn asked(args: &AuditArgs, take: Take<'_>) -> Result<io::Result<Totals>, String>
             since,
             until,
             threads,
+            progress: &progress,
             states: states.as_ref(),
         };
         job.look(&question)

@@ -15,6 +15,7 @@ use std::collections::HashMap;
 
 use crate::finding::Level;
 use crate::ledger::Id;
+use crate::order::Order as _;
 use crate::policy::Kind;
 use crate::push::{Errand, HostKind};
 use crate::verdict::{Decision, Judged, Verdict};
@@ -86,7 +87,7 @@ impl<'a> View<'a> {
             .map(|(index, commit)| (commit.id, index))
             .collect();
         // The decision is sorted already; a report must not depend on it.
-        findings.sort_by(|a, b| {
+        findings.order_by(|a, b| {
             let key = |judged: &Judged| {
                 let place = &judged.finding.place;
                 let commit = place.commit.and_then(|id| place_of.get(&id).copied());

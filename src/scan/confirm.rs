@@ -52,6 +52,11 @@ impl Work {
         }
     }
 
+    /// Bytes that regexes may still walk over, and matches that may still be told.
+    pub(super) fn left(&self) -> (u64, u64) {
+        (self.left, self.matches_left)
+    }
+
     /// Keeps what was found, or says why not.
     fn found(&mut self, found: Confirmed, out: &mut Vec<Confirmed>) -> Result<(), &'static str> {
         let left = self.matches_left.checked_sub(1);
@@ -81,8 +86,44 @@ pub(super) struct Window {
     pub(super) keyword: usize,
 }
 
-/// Asks the rule about one window. A text: why it stopped before the end of the window.
+/// Asks the rule about one window. A text: why it stopped before the end of the window. What lies further around it than
+/// the rule looks is not shown to it, so that the answer cannot depend on that.
 pub(super) fn window(
+    pack: &Pack,
+    text: &[u8],
+    window: Window,
+    work: &mut Work,
+    budget: &Budget,
+    out: &mut Vec<Confirmed>,
+) -> Result<Option<&'static str>, Exhausted> {
+    let rule = pack.rule(usize::from(window.rule));
+    let (before, behind) = match rule.form {
+        Form::Assigned => rule.around(),
+        _ => (rule.validator.context(), rule.validator.context()),
+    };
+    let from = window.start.saturating_sub(before);
+    let shown = &text[from..(window.end + behind).min(text.len())];
+    let first = out.len();
+    let inner = Window {
+        rule: window.rule,
+        start: window.start - from,
+        end: window.end - from,
+        keyword: window.keyword - from,
+    };
+    let stopped = asked(pack, shown, inner, work, budget, out);
+    for found in &mut out[first..] {
+        found.value = found.value.start + from..found.value.end + from;
+        found.named = moved(found.named, |place| place + from);
+    }
+    stopped
+}
+
+/// The same name in a text where it stands elsewhere.
+pub(super) fn moved(named: Named, place: impl Fn(usize) -> usize) -> Named {
+    named.map(|(start, Reverse(name))| (place(start), Reverse(place(name))))
+}
+
+fn asked(
     pack: &Pack,
     text: &[u8],
     window: Window,

@@ -5,12 +5,14 @@ mod bzip2;
 mod derived;
 mod inflate;
 mod joints;
+mod known;
 mod letters;
 mod lzma;
 mod notes;
 mod numbers;
 mod oddities;
 mod packed;
+mod strings;
 #[cfg(test)]
 mod tests;
 mod wide;
@@ -19,22 +21,21 @@ mod zstd;
 use std::ops::Range;
 
 use super::compile::Form;
-use super::confirm::{self, Confirmed, Work};
+use super::confirm::{self, Window, Work};
 use super::marks::{LZMA, LZMA_SIZES, MARKS};
 use super::rules::{Pack, Rank};
-use super::{Limits, Match, escapes, settle};
+use super::{Limits, Match, settle};
 use crate::budget::{Budget, Exhausted};
 use crate::finding::Confidence;
 pub(super) use derived::Derived;
-use joints::Between;
+use known::{Found, Phase, Used, moved};
+pub(super) use known::{Ground, Known};
 pub(super) use letters::{from_base64, from_base64_padded};
-use notes::Notes;
+use notes::{Asked, Notes};
 
 /// What noting a keyword costs, and what looking at one encoded part costs beside its bytes.
 const KEYWORD_COST: usize = 64;
 const PART_COST: usize = 512;
-/// The walk for quotes and escapes goes over so much at a time, so that what it notes has a bound.
-const ODD_BYTES: usize = 1 << 20;
 /// How far from the call that joins it a list of strings is looked for, to both sides.
 const LIST_BYTES: usize = 1024;
 
@@ -141,89 +142,184 @@ impl<'a> Run<'a> {
     }
 
     /// Scans one layer and what is packed in it. Places are those of this layer.
-    pub(super) fn layer(
-        &mut self,
-        layer: Layer<'_>,
-        found: &mut Vec<Match>,
-    ) -> Result<(), Exhausted> {
-        let before = found.len();
-        self.unsettled(layer, found)?;
-        // Here the places are still apart: in the layer outside, a packed part is one place.
-        if found.len() > before + 1 {
-            let settled = settle(found.split_off(before));
-            found.extend(settled);
-        }
-        Ok(())
+    pub(super) fn layer(&mut self, layer: Layer<'_>) -> Result<Vec<Match>, Exhausted> {
+        let mut found = Found::new();
+        let ground = Ground::none();
+        self.unsettled(layer, &ground, None, &mut found)?;
+        Ok(settled(found))
     }
 
-    fn unsettled(&mut self, layer: Layer<'_>, found: &mut Vec<Match>) -> Result<(), Exhausted> {
+    /// The same of the outermost layer, of which what was noted is kept. `None`: what is in it may reach from anywhere to
+    /// anywhere, or a bound was near.
+    pub(super) fn kept(
+        &mut self,
+        text: &[u8],
+        ground: &Ground<'_>,
+    ) -> Result<(Vec<Match>, Option<Known>), Exhausted> {
+        let layer = Layer {
+            text,
+            depth: 0,
+            joined: false,
+        };
+        let mut keep = Known::default();
+        let mut found = Found::new();
+        let left = self.left();
+        let is_local = self.unsettled(layer, ground, Some(&mut keep), &mut found)?;
+        let now = self.left();
+        let is_whole = self.unscanned.is_empty() && self.opaque.is_empty();
+        let is_known = keep.close(text.len(), ground, left, now, &mut found);
+        let known = is_local && is_whole && is_known;
+        keep.hits.clone_from(&found.hits);
+        Ok((settled(found), known.then_some(keep)))
+    }
+
+    /// What is left of the bounds.
+    fn left(&self) -> Used {
+        let (confirmed, matches) = self.work.left();
+        Used {
+            confirmed,
+            matches,
+            decoded: self.decoded_left,
+            streams: self.streams_left,
+        }
+    }
+
+    /// Takes over the hits with the key that is set, if all the bytes that tell of them were copied together.
+    fn takes_over(
+        &self,
+        ground: &Ground<'_>,
+        found: &mut Found,
+        (start, before, end, behind): (usize, usize, usize, usize),
+    ) -> bool {
+        let shift = ground.shift(start, before, end, behind);
+        if let Some(shift) = shift {
+            self.take_key(ground, found, shift);
+        }
+        shift.is_some()
+    }
+
+    fn take_key(&self, ground: &Ground<'_>, found: &mut Found, shift: i64) {
+        let Some(known) = ground.known.filter(|known| !known.hits.is_empty()) else {
+            return;
+        };
+        let (phase, at, rule) = found.key;
+        for (_, hit) in known.of((phase, moved(at, -shift), rule)) {
+            let place = |place: usize| moved(place, shift);
+            // The name of a value that was packed has its place in what was unpacked.
+            let named = match hit.via.is_empty() {
+                true => confirm::moved(hit.named, place),
+                false => hit.named,
+            };
+            found.push(Match {
+                bytes: place(hit.bytes.start)..place(hit.bytes.end),
+                named,
+                ..hit.clone()
+            });
+        }
+    }
+
+    /// `false`: what is noted is not enough to tell what another text made from this one holds.
+    fn unsettled(
+        &mut self,
+        layer: Layer<'_>,
+        ground: &Ground<'_>,
+        mut keep: Option<&mut Known>,
+        found: &mut Found,
+    ) -> Result<bool, Exhausted> {
         let text = layer.text;
         let mut notes = Notes {
             pack: self.pack,
             budget: self.budget,
             work: &mut self.work,
-            over: None,
             text,
-            windows: Vec::new(),
-            last: Vec::new(),
-            marks: Vec::new(),
-            dense: Vec::new(),
-            anchors: Vec::new(),
-            near: Vec::new(),
         };
-        self.pack.prefilter.walk(text, &mut notes);
-        notes.names();
-        let Notes {
+        let effects = notes.effects(ground)?;
+        let names = notes.names(ground, &effects)?;
+        let mut asked = Asked::default();
+        asked.add(self.pack, text.len(), &effects);
+        asked.add(self.pack, text.len(), &names);
+        if let Some(keep) = &mut keep {
+            keep.effects = effects;
+            keep.names = names;
+        }
+        let Asked {
             windows,
-            mut marks,
-            dense,
-            over,
             anchors,
+            mut marks,
             ..
-        } = notes;
-        if let Some(over) = over {
-            return Err(over);
+        } = asked;
+        // Streams, whole texts without their tags: one byte changes all.
+        let is_packed = inflate::is_zlib(text)
+            || memchr::memchr(0, text).is_some()
+            || marks.iter().any(|&mark| !is_list_mark(&text[mark..]));
+        if is_packed && ground.known.is_some() {
+            return Ok(false);
         }
-        let mut confirmed = Vec::new();
-        for window in windows {
-            let stopped = confirm::window(
-                self.pack,
-                text,
-                window,
-                &mut self.work,
-                self.budget,
-                &mut confirmed,
-            )?;
-            if let Some(why) = stopped {
-                self.give_up(window.start..window.end, why);
-                break;
-            }
-        }
+        self.windows(layer, ground, &windows, found)?;
         if !layer.joined {
-            self.anchored(layer, &anchors, &confirmed, found)?;
+            self.anchored(layer, &anchors, found)?;
         }
-        found.extend(confirmed.into_iter().map(|hit| Match {
-            rule: hit.rule,
-            value: text[hit.value.clone()].to_vec(),
-            bytes: hit.value,
-            confidence: hit.confidence,
-            named: hit.named,
-            via: Vec::new(),
-        }));
-        self.odd(layer, found)?;
-        self.numbers(layer, found)?;
-        if memchr::memchr(0, text).is_some() {
+        self.odd(layer, ground, keep.as_deref_mut(), found)?;
+        self.numbers(layer, ground, keep.as_deref_mut(), found)?;
+        if is_packed && memchr::memchr(0, text).is_some() {
+            found.key = (Phase::Packed, 0, 0);
             self.wide(layer, found)?;
             let size = |at: usize| text[at + LZMA.len()..].first_chunk::<2>();
             let lzma = memchr::memmem::find_iter(text, LZMA);
             marks.extend(lzma.filter(|&at| size(at).is_some_and(|size| LZMA_SIZES.contains(size))));
             marks.sort_unstable();
         }
-        self.dense(layer, &dense, found)?;
+        self.dense(layer, ground, keep, found)?;
+        found.key = (Phase::Packed, 0, 0);
         if inflate::is_zlib(text) {
             self.zlib(layer, 0, 0, found)?;
         }
-        self.all_marked(layer, &marks, found)
+        self.all_marked(layer, &marks, found)?;
+        Ok(!is_packed)
+    }
+
+    /// Asks the rules.
+    fn windows(
+        &mut self,
+        layer: Layer<'_>,
+        ground: &Ground<'_>,
+        windows: &[Window],
+        found: &mut Found,
+    ) -> Result<(), Exhausted> {
+        let mut confirmed = Vec::new();
+        for &window in windows {
+            found.key = (Phase::Window, window.start, window.rule);
+            if ground.known.is_some() {
+                let rule = self.pack.rule(usize::from(window.rule));
+                let (before, behind) = rule.around();
+                if self.takes_over(ground, found, (window.start, before, window.end, behind)) {
+                    continue;
+                }
+            }
+            let stopped = confirm::window(
+                self.pack,
+                layer.text,
+                window,
+                &mut self.work,
+                self.budget,
+                &mut confirmed,
+            )?;
+            for hit in confirmed.drain(..) {
+                found.push(Match {
+                    rule: hit.rule,
+                    value: layer.text[hit.value.clone()].to_vec(),
+                    bytes: hit.value,
+                    confidence: hit.confidence,
+                    named: hit.named,
+                    via: Vec::new(),
+                });
+            }
+            if let Some(why) = stopped {
+                self.give_up(window.start..window.end, why);
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// What is packed behind the marks, in the order of their places.
@@ -231,7 +327,7 @@ impl<'a> Run<'a> {
         &mut self,
         layer: Layer<'_>,
         marks: &[usize],
-        found: &mut Vec<Match>,
+        found: &mut Found,
     ) -> Result<(), Exhausted> {
         let text = layer.text;
         let (mut covered, mut lists_covered) = (0, 0);
@@ -254,9 +350,8 @@ impl<'a> Run<'a> {
                     let (place, map) = (from..text.len(), Map::Pieces(&plain));
                     self.inner(layer, &plain.text, place, map, "quoted-printable", found)?;
                 }
-                [b'j' | b'"' | b'\'', ..] | [b'i', b'm', ..]
-                    if layer.joined || mark < lists_covered => {}
-                [b'j' | b'"' | b'\'', ..] | [b'i', b'm', ..] => {
+                rest if is_list_mark(rest) && (layer.joined || mark < lists_covered) => {}
+                rest if is_list_mark(rest) => {
                     let start = lists_covered.max(mark.saturating_sub(LIST_BYTES));
                     lists_covered = (mark + LIST_BYTES).min(text.len());
                     self.lists(layer, start..lists_covered, found)?;
@@ -295,7 +390,7 @@ impl<'a> Run<'a> {
         packed: Range<usize>,
         map: Map<'_>,
         name: &'static str,
-        found: &mut Vec<Match>,
+        found: &mut Found,
     ) -> Result<bool, Exhausted> {
         if layer.depth + 1 > self.depth {
             if looks_readable(inner) {
@@ -310,7 +405,6 @@ impl<'a> Run<'a> {
         };
         self.decoded_left = left;
         self.work.pace(PART_COST + inner.len(), self.budget)?;
-        let before = found.len();
         let told = [self.unscanned.len(), self.opaque.len()];
         let around = self.open.take();
         let inside = Layer {
@@ -318,19 +412,16 @@ impl<'a> Run<'a> {
             depth: layer.depth + 1,
             joined: matches!(map, Map::Joined(_) | Map::Guessed(_)),
         };
-        self.layer(inside, found)?;
+        let inside = self.layer(inside)?;
         self.piece_open = self.open.take();
         self.open = around;
         if self.piece_open.is_some() && packed.end >= layer.text.len() {
             self.goes_on(packed.start);
         }
-        if matches!(map, Map::Joined(_) | Map::Guessed(_)) {
-            let inside = found.split_off(before);
-            found.extend(inside.into_iter().filter(|hit| map.admits(hit)));
-        }
-        for hit in &mut found[before..] {
+        for mut hit in inside.into_iter().filter(|hit| map.admits(hit)) {
             hit.bytes = map.outer(&packed, &hit.bytes);
             hit.via.insert(0, name);
+            found.push(hit);
         }
         let parts = self.unscanned[told[0]..].iter_mut();
         for (bytes, _) in parts.chain(&mut self.opaque[told[1]..]) {
@@ -338,129 +429,18 @@ impl<'a> Run<'a> {
         }
         Ok(true)
     }
-
-    /// Escapes, and strings that are put together.
-    fn odd(&mut self, layer: Layer<'_>, found: &mut Vec<Match>) -> Result<(), Exhausted> {
-        let text = layer.text;
-        let (mut escapes_to, mut joints_to) = (0, 0);
-        let mut places: Vec<usize> = Vec::new();
-        for start in (0..text.len()).step_by(ODD_BYTES) {
-            let end = (start + ODD_BYTES).min(text.len());
-            oddities::each(&text[start..end], |at| {
-                let at = start + at;
-                let is_joint = match text[at] {
-                    b'%' | b'&' => false,
-                    _ => joints::may_join(text, at),
-                };
-                if is_joint || (!is_quote(text[at]) && escapes::is_telling(text, at)) {
-                    places.push(at);
-                }
-            });
-            self.work.pace(8 * places.len(), self.budget)?;
-            for at in places.drain(..) {
-                let is_joint = at >= joints_to
-                    && !matches!(text[at], b'%' | b'&')
-                    && joints::may_join(text, at);
-                if is_joint {
-                    let between = if joints::is_letters(text, at) {
-                        Between::Commas
-                    } else {
-                        Between::Operators
-                    };
-                    joints_to = at + 1;
-                    let (plain, next) = joints::joined(text, at, 0, between);
-                    self.work.pace(next.saturating_sub(at), self.budget)?;
-                    if let Some(plain) = plain {
-                        joints_to = next.max(at + 1);
-                        let (place, map) = (0..text.len(), Map::Joined(&plain));
-                        if !self.inner(layer, &plain.text, place, map, "pieces", found)? {
-                            return Ok(());
-                        }
-                    }
-                } else if at >= escapes_to && !is_quote(text[at]) && escapes::is_telling(text, at) {
-                    let (plain, next) = escapes::unescaped(text, at, escapes_to);
-                    escapes_to = next;
-                    let (place, map) = (0..text.len(), Map::Pieces(&plain));
-                    if !self.inner(layer, &plain.text, place, map, "escapes", found)? {
-                        return Ok(());
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Follows what stands behind a keyword over anything that may cut a secret into pieces.
-    fn anchored(
-        &mut self,
-        layer: Layer<'_>,
-        anchors: &[usize],
-        confirmed: &[Confirmed],
-        found: &mut Vec<Match>,
-    ) -> Result<(), Exhausted> {
-        // What only a name tells of may be the first piece of something longer.
-        let mut whole: Vec<&Range<usize>> = confirmed
-            .iter()
-            .filter(|hit| hit.rule.form == Form::Pattern)
-            .map(|hit| &hit.value)
-            .collect();
-        whole.sort_by_key(|value| value.start);
-        let (mut covered, mut known, mut known_to) = (0, 0, 0);
-        for &anchor in anchors {
-            while let Some(value) = whole.get(known).filter(|value| value.start <= anchor) {
-                known_to = known_to.max(value.end);
-                known += 1;
-            }
-            if anchor < covered.max(known_to) {
-                continue;
-            }
-            let (plain, next) = joints::joined(layer.text, anchor, covered, Between::Anything);
-            covered = next.max(anchor + 1);
-            self.work.pace(covered - anchor, self.budget)?;
-            if let Some(plain) = plain {
-                let (place, map) = (0..layer.text.len(), Map::Guessed(&plain));
-                if !self.inner(layer, &plain.text, place, map, "pieces", found)? {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Lists of strings near a call that joins them.
-    fn lists(
-        &mut self,
-        layer: Layer<'_>,
-        range: Range<usize>,
-        found: &mut Vec<Match>,
-    ) -> Result<(), Exhausted> {
-        let mut covered = range.start;
-        let mut places = Vec::new();
-        oddities::each(&layer.text[range.clone()], |at| {
-            if joints::may_join_list(layer.text, range.start + at) {
-                places.push(range.start + at);
-            }
-        });
-        self.work.pace(PART_COST + range.len(), self.budget)?;
-        for at in places {
-            if at < covered {
-                continue;
-            }
-            let (plain, next) = joints::joined(layer.text, at, 0, Between::Commas);
-            covered = next.max(at + 1);
-            if let Some(plain) = plain {
-                let (place, map) = (0..layer.text.len(), Map::Joined(&plain));
-                if !self.inner(layer, &plain.text, place, map, "pieces", found)? {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
-fn is_quote(byte: u8) -> bool {
-    matches!(byte, b'"' | b'\'')
+/// The hits of a layer, each place once. Here the places are still apart: in the layer outside, a packed part is one place.
+fn settled(mut found: Found) -> Vec<Match> {
+    // In an order that does not depend on which of them were known.
+    found.hits.sort_by_key(|(key, _)| *key);
+    settle(found.hits.into_iter().map(|(_, hit)| hit).collect())
+}
+
+/// Whether a mark is one of a list of strings that is joined near it.
+fn is_list_mark(text: &[u8]) -> bool {
+    matches!(text, [b'j' | b'"' | b'\'', ..] | [b'i', b'm', ..])
 }
 
 /// Whether something was decoded here, and not just letters taken for code: text, or what is packed once more.

@@ -25,6 +25,7 @@ use std::ops::Range;
 
 use crate::budget::{Budget, Exhausted};
 use crate::finding::Confidence;
+use crate::repo::packs::Part;
 pub use compile::Form;
 pub use pack::{Examined, PackError, active, examine, load, use_pack};
 pub use rules::{About, BUILTIN, Guard, Pack, Rank, SecretRule};
@@ -132,21 +133,59 @@ impl<'a> Scanner<'a> {
     /// All secrets of a text. The budget gives the time; every other bound becomes a part that is told as unscanned.
     pub fn scan(&self, text: &[u8], budget: &Budget) -> Result<Outcome, Exhausted> {
         let mut run = decode::Run::new(self.pack, &self.limits, text.len(), budget);
-        let mut found = Vec::new();
         let whole = decode::Layer {
             text,
             depth: 0,
             joined: false,
         };
-        run.layer(whole, &mut found)?;
-        let mut unscanned = run.unscanned;
-        unscanned.sort_by_key(|(bytes, _)| bytes.start);
-        unscanned.dedup_by(|next, first| next.0 == first.0);
-        Ok(Outcome {
-            matches: found,
-            unscanned,
-            opaque: run.opaque,
-        })
+        let found = run.layer(whole)?;
+        Ok(outcome(run, found))
+    }
+
+    /// The same, and what helps to scan texts that are made from this one. `None`: nothing does.
+    pub fn scan_keeping(
+        &self,
+        text: &[u8],
+        budget: &Budget,
+    ) -> Result<(Outcome, Option<Memory>), Exhausted> {
+        let mut run = decode::Run::new(self.pack, &self.limits, text.len(), budget);
+        let (found, known) = run.kept(text, &decode::Ground::none())?;
+        Ok((outcome(run, found), known.map(Memory)))
+    }
+
+    /// The same of a text that is made from another with the same scanner: the parts are all of it, in their order. What it
+    /// tells is what [`Scanner::scan`] tells. The last: how many bytes had to be walked over.
+    pub fn scan_made(
+        &self,
+        text: &[u8],
+        from: &Memory,
+        parts: &[Part],
+        budget: &Budget,
+    ) -> Result<(Outcome, Option<Memory>, usize), Exhausted> {
+        let ground = decode::Ground::made(&from.0, parts, text.len());
+        let fresh = ground.fresh();
+        if 2 * fresh < text.len() {
+            let mut run = decode::Run::new(self.pack, &self.limits, text.len(), budget);
+            if let (found, Some(known)) = run.kept(text, &ground)? {
+                return Ok((outcome(run, found), Some(Memory(known)), fresh));
+            }
+        }
+        let (outcome, memory) = self.scan_keeping(text, budget)?;
+        Ok((outcome, memory, text.len()))
+    }
+}
+
+/// What a scan noted of a text. Has no `Debug`: it holds secrets.
+pub struct Memory(decode::Known);
+
+fn outcome(run: decode::Run<'_>, matches: Vec<Match>) -> Outcome {
+    let mut unscanned = run.unscanned;
+    unscanned.sort_by_key(|(bytes, _)| bytes.start);
+    unscanned.dedup_by(|next, first| next.0 == first.0);
+    Outcome {
+        matches,
+        unscanned,
+        opaque: run.opaque,
     }
 }
 

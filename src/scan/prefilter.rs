@@ -5,13 +5,11 @@
 //! grams of three bytes in them starts at an even offset, so nothing is missed and nothing is found twice. The bits of
 //! 64 positions are gathered first, so that no branch waits for them. Where one is set, the four bytes there and one before are
 //! looked up in a second bitmap, which leaves about one position in two hundred to be compared with keywords.
-//!
-//! The same pass tells which blocks of 16 bytes are made of base64 letters alone; `decode` looks into those.
 
 use super::grams::{BITMAP_WORDS, BUCKETS, ENTRY_BYTES, FOLD, OF_FOUR, bit};
 
-/// Bytes in which nothing but base64 letters is told of.
-pub const BLOCK: usize = 16;
+/// Bytes that one step over the end of a text covers.
+const BLOCK: usize = 16;
 
 /// Bytes that one step of the walk covers: 64 even positions.
 const STEP: usize = 128;
@@ -55,12 +53,10 @@ pub struct Prefilter<'a> {
     text: &'a [u8],
 }
 
-/// What the walk tells. One object, so that both kinds of news can change the same state.
+/// What the walk tells.
 pub trait Visit {
     /// A keyword stands at `start`.
     fn keyword(&mut self, keyword: usize, start: usize);
-    /// The 16 bytes from `start` are base64 letters alone.
-    fn dense(&mut self, start: usize);
 }
 
 impl<'a> Prefilter<'a> {
@@ -121,8 +117,7 @@ impl<'a> Prefilter<'a> {
             at += STEP;
             rest = &rest[STEP..];
         }
-        // Less than a window is left: smaller steps, over a copy padded with NUL bytes, which no base64 letter is and
-        // which no keyword reaches into.
+        // Less than a window is left: smaller steps, over a copy padded with NUL bytes, which no keyword reaches into.
         let mut padded = [0; WINDOW + BLOCK];
         padded[..rest.len()].copy_from_slice(rest);
         for start in (0..rest.len()).step_by(BLOCK) {
@@ -145,11 +140,6 @@ impl<'a> Prefilter<'a> {
             // One load for both: four single bytes put together would not become one.
             for word in cut(eight(window, 4 * pair), 16) {
                 set = set + set + u64::from(self.has_three(word));
-            }
-        }
-        for block in (0..COVERED).step_by(BLOCK) {
-            if is_dense(&window[block..]) {
-                visit.dense(at + block);
             }
         }
         while set != 0 {
@@ -257,13 +247,6 @@ fn eight(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(*eight.expect("no caller goes beyond the end"))
 }
 
-/// Whether the first block is base64 or base64url letters alone. All bytes are asked, which is faster than to stop early.
-#[inline(always)]
-fn is_dense(window: &[u8]) -> bool {
-    let letters = window[..BLOCK].iter().map(|byte| is_base64_letter(*byte));
-    letters.fold(true, |all, letter| all & letter)
-}
-
 /// A letter of base64 or base64url, without the padding.
 #[inline(always)]
 pub fn is_base64_letter(byte: u8) -> bool {
@@ -281,15 +264,11 @@ mod tests {
     #[derive(Default)]
     struct Seen {
         keywords: Vec<(usize, usize)>,
-        dense: Vec<usize>,
     }
 
     impl Visit for Seen {
         fn keyword(&mut self, keyword: usize, start: usize) {
             self.keywords.push((keyword, start));
-        }
-        fn dense(&mut self, start: usize) {
-            self.dense.push(start);
         }
     }
 
@@ -318,11 +297,6 @@ mod tests {
         Prefilter::of(&tables).unwrap().walk(text, &mut seen);
         seen.keywords.sort_unstable();
         assert_eq!(seen.keywords, naive(&keywords, exact, text));
-        let dense: Vec<usize> = (0..text.len() / BLOCK)
-            .map(|block| block * BLOCK)
-            .filter(|&at| text[at..at + BLOCK].iter().all(|&b| is_base64_letter(b)))
-            .collect();
-        assert_eq!(seen.dense, dense);
     }
 
     proptest! {
@@ -364,7 +338,6 @@ mod tests {
                 let mut seen = Seen::default();
                 prefilter.walk(&text, &mut seen);
                 assert_eq!(seen.keywords, [(0, start)], "{length}");
-                assert!(seen.dense.is_empty());
             }
         }
     }

@@ -115,19 +115,44 @@ pub struct SecretRule {
 }
 
 impl SecretRule {
-    /// Where the rule must be asked when one of its keywords stands at `keyword`. `None`: nowhere.
-    pub(super) fn window(&self, text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
+    /// Whether the rule must be asked when one of its keywords stands at `keyword`.
+    pub(super) fn admits(&self, text: &[u8], keyword: Range<usize>) -> bool {
         match self.form {
-            Form::Pattern => self.guard.admits(text, keyword.end).then(|| {
-                let from = keyword.end.saturating_sub(self.reach);
-                from..(keyword.start + self.reach).min(text.len())
-            }),
+            Form::Pattern => self.guard.admits(text, keyword.end),
             Form::Named { shortest, .. } => {
-                let to = (keyword.end + NEAR_BYTES + self.reach).min(text.len());
+                let to = self.window(keyword.clone(), text.len()).end;
                 has_run(&text[keyword.end..to], usize::from(shortest), NEAR_BYTES)
-                    .then_some(keyword.start..to)
             }
-            Form::Assigned => may_assign(&text[keyword.end..]).then_some(keyword),
+            Form::Assigned => may_assign(&text[keyword.end..]),
+        }
+    }
+
+    /// Where it is asked then, in a text of so many bytes.
+    pub(super) fn window(&self, keyword: Range<usize>, length: usize) -> Range<usize> {
+        match self.form {
+            Form::Pattern => {
+                let from = keyword.end.saturating_sub(self.reach);
+                from..(keyword.start + self.reach).min(length)
+            }
+            Form::Named { .. } => {
+                keyword.start..(keyword.end + NEAR_BYTES + self.reach).min(length)
+            }
+            Form::Assigned => keyword,
+        }
+    }
+
+    /// How far before and behind a window the bytes lie that tell what the rule finds in it, and that it does not go on.
+    pub(super) fn around(&self) -> (usize, usize) {
+        let context = self.validator.context();
+        match self.form {
+            // Another keyword beside it, and what must follow that.
+            Form::Pattern => (context.max(self.reach + 64), context.max(self.reach + 400)),
+            // The same, and the telling words around that.
+            Form::Named { .. } => {
+                let beside = self.reach + 1_200;
+                (context.max(beside), context.max(beside))
+            }
+            Form::Assigned => (512, 1_024),
         }
     }
 }
@@ -153,13 +178,19 @@ fn closes_name(byte: &u8) -> bool {
     )
 }
 
-/// Where a name may stand near a telling word, if a value that a provider may have issued follows the word.
-pub(super) fn near_telling(text: &[u8], word: usize) -> Option<Range<usize>> {
+/// How far a name may stand from a telling word.
+const NEAR_TELLING: usize = 2 * NEAR_BYTES;
+
+/// Whether a value that a provider may have issued follows a telling word.
+pub(super) fn has_value_near(text: &[u8], word: usize) -> bool {
     const VALUE_MIN_BYTES: usize = 12;
-    const REACH: usize = 2 * NEAR_BYTES;
-    let to = (word + REACH + VALUE_MIN_BYTES).min(text.len());
-    let has_value = has_run(&text[word..to], VALUE_MIN_BYTES, REACH);
-    has_value.then_some(word.saturating_sub(REACH)..(word + REACH).min(text.len()))
+    let to = (word + NEAR_TELLING + VALUE_MIN_BYTES).min(text.len());
+    has_run(&text[word..to], VALUE_MIN_BYTES, NEAR_TELLING)
+}
+
+/// Where a name may stand near a telling word, in a text of so many bytes.
+pub(super) fn near(word: usize, length: usize) -> Range<usize> {
+    word.saturating_sub(NEAR_TELLING)..(word + NEAR_TELLING).min(length)
 }
 
 /// Whether a run of so many letters, digits and marks with a digit in it starts within reach.

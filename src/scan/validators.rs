@@ -202,6 +202,19 @@ impl Validator {
     }
 }
 
+impl Validator {
+    /// How far around a match it may look, in bytes. It is shown no more.
+    pub(super) fn context(self) -> usize {
+        match self {
+            Validator::Pkcs12 | Validator::JavaKeystore => 264 << 10,
+            Validator::DerKey => 32 << 10,
+            _ if self.follows() => 32 << 10,
+            Validator::AzureSas | Validator::AwsAccessKeyId | Validator::Mnemonic => 1_100,
+            _ => 320,
+        }
+    }
+}
+
 /// Asks the rule's validator. It may follow the value further than the pattern did.
 pub(super) fn judge(
     rule: &SecretRule,

@@ -4,6 +4,7 @@
 //! records do: where they do not show that all was looked at, it says so first.
 
 mod csv;
+mod html;
 mod jsonl;
 mod sarif;
 mod text;
@@ -12,6 +13,7 @@ mod view;
 use std::io::{self, Write};
 
 use super::record::Record;
+use crate::order::Order as _;
 use view::View;
 
 /// The forms.
@@ -27,15 +29,24 @@ pub enum Form {
     Sarif,
     /// One table.
     Csv,
+    /// One page that stands for itself.
+    Html,
 }
 
 impl Form {
     /// The words of `--format`.
-    pub const NAMES: [&str; 5] = ["text", "jsonl", "json", "sarif", "csv"];
+    pub const NAMES: [&str; 6] = ["text", "jsonl", "json", "sarif", "csv", "html"];
 
     /// By the word of `--format`.
     pub fn named(name: &str) -> Option<Form> {
-        let all = [Form::Text, Form::Jsonl, Form::Json, Form::Sarif, Form::Csv];
+        let all = [
+            Form::Text,
+            Form::Jsonl,
+            Form::Json,
+            Form::Sarif,
+            Form::Csv,
+            Form::Html,
+        ];
         let place = Form::NAMES.iter().position(|one| *one == name)?;
         all.get(place).copied()
     }
@@ -55,6 +66,7 @@ pub fn tell(form: Form, records: &[Record], out: &mut dyn Write) -> io::Result<(
         Form::Json => jsonl::document(&view, out),
         Form::Sarif => sarif::log(&view, out),
         Form::Csv => csv::table(&view, out),
+        Form::Html => html::page(&view, out),
     }?;
     out.flush()
 }
@@ -70,7 +82,7 @@ pub fn line(record: &Record, out: &mut dyn Write) -> io::Result<()> {
 
 /// Puts the records of one repository in the order of every form.
 pub(super) fn sort(records: &mut [Record]) {
-    records.sort_by(view::order);
+    records.order_by(view::order);
 }
 
 #[cfg(test)]

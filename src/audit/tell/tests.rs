@@ -12,7 +12,14 @@ const FLEET: &str = include_str!("../../../testdata/audit/fleet.jsonl");
 /// Records whose every text is hostile.
 const HOSTILE: &str = include_str!("../../../testdata/audit/hostile.jsonl");
 
-const FORMS: [Form; 5] = [Form::Text, Form::Jsonl, Form::Json, Form::Sarif, Form::Csv];
+const FORMS: [Form; 6] = [
+    Form::Text,
+    Form::Jsonl,
+    Form::Json,
+    Form::Sarif,
+    Form::Csv,
+    Form::Html,
+];
 
 fn records(lines: &str) -> Vec<Record> {
     let read = |line| serde_json::from_str(line).expect("a record");

@@ -2,17 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::view::{View, day, is_secret, many, number};
-use crate::audit::record::{Agent, Finding, Repository, Uncovered};
-use crate::report::{ascii, wrap_at};
+use super::view::{View, day, is_pressing, is_secret, many, number, short, word};
+use crate::audit::record::{Agent, Finding, Repository};
+use crate::order::Order as _;
+use crate::report::wrap_at;
 
 const COLUMNS: usize = 80;
 /// Things of one kind that are shown; the rest is counted.
 const SHOWN_MAX: usize = 10;
 /// Repositories that get a line.
 const REPOSITORIES_MAX: usize = 50;
-/// Longest single word of a record that is shown, in bytes.
-const WORD_MAX: usize = 500;
 
 /// A text of lines.
 struct Lines(String);
@@ -86,51 +85,25 @@ pub(super) fn text(view: &View<'_>) -> String {
     out.0
 }
 
-/// A word of a record, cut.
-fn word(text: &str) -> String {
-    let text = ascii(text);
-    match text.len() > WORD_MAX {
-        true => format!("{}... ({} bytes)", &text[..WORD_MAX], text.len()),
-        false => text,
-    }
-}
-
-fn short(commit: &str) -> &str {
-    commit.get(..12).unwrap_or(commit)
-}
-
 fn pressing(out: &mut Lines, view: &View<'_>) -> bool {
-    let mut values: BTreeMap<_, Vec<&Finding>> = BTreeMap::new();
-    let mut order = Vec::new();
-    for found in view.pressing() {
-        // One value is one secret, wherever it stands; what has no fingerprint stands for itself.
-        let value = match &found.fingerprint {
-            Some(print) => (&*found.rule, &**print, 0),
-            None => (&*found.rule, "", order.len()),
-        };
-        let same = values.entry(value).or_default();
-        if same.is_empty() {
-            order.push(value);
-        }
-        same.push(found);
-    }
-    if order.is_empty() {
+    let values = view.pressing();
+    if values.is_empty() {
         return false;
     }
     let them = many(
-        order.len() as u64,
+        values.len() as u64,
         "certain secret stands",
         "certain secrets stand",
     );
     out.head(&format!(
         "{them} at a tip, where everyone who reads finds it:"
     ));
-    for value in order.iter().take(SHOWN_MAX) {
-        if let Some([first, also @ ..]) = values.get(value).map(Vec::as_slice) {
+    for value in values.iter().take(SHOWN_MAX) {
+        if let [first, also @ ..] = value.as_slice() {
             secret(out, first, also);
         }
     }
-    out.rest(order.len(), SHOWN_MAX);
+    out.rest(values.len(), SHOWN_MAX);
     true
 }
 
@@ -168,11 +141,7 @@ fn secret(out: &mut Lines, found: &Finding, also: &[&Finding]) {
             false => format!(" ({})", word(&commit.agents.join(", "))),
         };
         let (id, author) = (short(&commit.commit), word(&commit.author));
-        let line = format!(
-            "{} of {} by {author}{agents}",
-            word(id),
-            word(day(&commit.time))
-        );
+        let line = format!("{} of {} by {author}{agents}", id, day(&commit.time));
         out.fact("commit:", &line);
     }
     let prefix = found
@@ -212,7 +181,7 @@ fn replayed(out: &mut Lines, view: &View<'_>) -> bool {
     let them = many(commits, "commit", "commits");
     out.head(&format!("{them} would not have passed under this policy:"));
     let mut rows: Vec<_> = rows.into_iter().collect();
-    rows.sort_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));
+    rows.order_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));
     for ((identity, rule, level), row) in rows.iter().take(SHOWN_MAX) {
         let verb = if *level == "hold" { "held" } else { "refused" };
         let places = many(row.repositories.len() as u64, "repository", "repositories");
@@ -226,7 +195,7 @@ fn replayed(out: &mut Lines, view: &View<'_>) -> bool {
             line += &format!(", {}", word(at));
         }
         if let Some(commit) = row.first.and_then(|found| found.first.as_ref()) {
-            line += &format!(", first by {}", word(short(&commit.commit)));
+            line += &format!(", first by {}", short(&commit.commit));
         }
         out.say(2, &line);
     }
@@ -247,11 +216,7 @@ fn uncovered(out: &mut Lines, view: &View<'_>) -> bool {
         ),
     };
     out.head(&them);
-    // A broken record says least about all the others: first.
-    let mut sorted: Vec<&Uncovered> = all.clone();
-    let kinds = ["chain", "ref-update", "ref-deleted", "commit"];
-    sorted.sort_by_key(|one| kinds.iter().position(|kind| *kind == one.kind).unwrap_or(9));
-    for one in sorted.iter().take(SHOWN_MAX) {
+    for one in all.iter().take(SHOWN_MAX) {
         let name = one
             .name
             .as_ref()
@@ -260,7 +225,7 @@ fn uncovered(out: &mut Lines, view: &View<'_>) -> bool {
         let (kind, place, why) = (word(&one.kind), word(&one.repository), word(&one.why));
         out.say(2, &format!("{kind}{name} in {place}: {why}"));
     }
-    out.rest(sorted.len(), SHOWN_MAX);
+    out.rest(all.len(), SHOWN_MAX);
     true
 }
 
@@ -271,7 +236,7 @@ fn undeclared(out: &mut Lines, view: &View<'_>) -> bool {
     }
     let sum = |agents: &[&Agent]| agents.iter().map(|one| one.commits).sum::<u64>();
     let mut rows: Vec<_> = found.into_iter().collect();
-    rows.sort_by(|a, b| sum(&b.1).cmp(&sum(&a.1)).then_with(|| a.0.cmp(b.0)));
+    rows.order_by(|a, b| sum(&b.1).cmp(&sum(&a.1)).then_with(|| a.0.cmp(b.0)));
     let them = many(rows.len() as u64, "agent", "agents");
     let head = match view.total.policy {
         Some(_) => format!("{them} at work that the policy does not declare:"),
@@ -289,7 +254,7 @@ fn undeclared(out: &mut Lines, view: &View<'_>) -> bool {
             .map(|one| &one.time)
             .max()
         {
-            line += &format!(", last on {}", word(day(last)));
+            line += &format!(", last on {}", day(last));
         }
         out.say(2, &line);
     }
@@ -300,12 +265,9 @@ fn undeclared(out: &mut Lines, view: &View<'_>) -> bool {
 /// Counts of what the sections above do not show.
 fn further(out: &mut Lines, view: &View<'_>) -> bool {
     let (mut secrets, mut others) = (BTreeMap::new(), BTreeMap::new());
-    let pressing = view.pressing().count();
     for found in &view.findings {
         let is_refusal = found.source == "replay" && found.level != "warn";
-        let is_pressing =
-            is_secret(found) && found.at_tip && found.confidence.as_deref() == Some("certain");
-        if is_refusal || is_pressing {
+        if is_refusal || is_pressing(found) {
             continue;
         }
         let count: &mut u64 = match is_secret(found) {
@@ -323,7 +285,7 @@ fn further(out: &mut Lines, view: &View<'_>) -> bool {
         *count += 1;
     }
     if secrets.is_empty() && others.is_empty() {
-        return pressing > 0;
+        return false;
     }
     out.head("Further:");
     for ((confidence, place), count) in &secrets {
@@ -331,7 +293,7 @@ fn further(out: &mut Lines, view: &View<'_>) -> bool {
         out.say(2, &format!("{them} {place}, {}", word(confidence)));
     }
     let mut others: Vec<_> = others.into_iter().collect();
-    others.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    others.order_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     for ((level, rule), count) in others.iter().take(SHOWN_MAX) {
         let them = many(*count, "finding", "findings");
         out.say(2, &format!("{} {}: {them}", word(level), word(rule)));

@@ -1,9 +1,14 @@
 //! What is told: the records in one order, by type, with their totals and what is missing.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::audit::record::{Agent, Finding, Record, Repository, Summary, Uncovered};
+use crate::order::Order as _;
+use crate::report::ascii;
+
+/// Longest text of a record that people are shown, in bytes.
+const WORD_MAX: usize = 500;
 
 /// The records of an audit, in order.
 pub(super) struct View<'a> {
@@ -13,6 +18,7 @@ pub(super) struct View<'a> {
     pub(super) agents: Vec<&'a Agent>,
     /// The strictest first, those at a tip before the others.
     pub(super) findings: Vec<&'a Finding>,
+    /// A broken record first: it says least about all the others.
     pub(super) uncovered: Vec<&'a Uncovered>,
     /// Of all summaries.
     pub(super) total: Summary,
@@ -25,7 +31,7 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     pub(super) fn new(records: &'a [Record]) -> View<'a> {
         let mut sorted: Vec<&Record> = records.iter().collect();
-        sorted.sort_by(|a, b| order(a, b));
+        sorted.order_by(|a, b| order(a, b));
         sorted.dedup();
         let mut view = View {
             records: Vec::new(),
@@ -48,7 +54,11 @@ impl<'a> View<'a> {
             }
         }
         view.records = sorted;
-        view.findings.sort_by_key(|finding| weight(finding));
+        view.findings.order_by_key(|finding| weight(finding));
+        let kinds = ["chain", "ref-update", "ref-deleted", "commit"];
+        let rank = |one: &&Uncovered| kinds.iter().position(|kind| *kind == one.kind);
+        view.uncovered
+            .order_by_key(|one| rank(one).unwrap_or(kinds.len()));
         view.total = total(&ends);
         view.gaps = gaps(&view, !ends.is_empty());
         view.notes.extend(missing_shards(&view.total));
@@ -68,11 +78,23 @@ impl<'a> View<'a> {
             .sum()
     }
 
-    /// Secrets that leave no doubt and that a ref still shows at its tip.
-    pub(super) fn pressing(&self) -> impl Iterator<Item = &'a Finding> {
-        (self.findings.iter().copied()).filter(|one| {
-            is_secret(one) && one.at_tip && one.confidence.as_deref() == Some("certain")
-        })
+    /// Secrets that leave no doubt and that a ref still shows at its tip: each value with its findings, one a repository.
+    pub(super) fn pressing(&self) -> Vec<Vec<&'a Finding>> {
+        let mut places: HashMap<(&str, &str), usize> = HashMap::new();
+        let mut values: Vec<Vec<&Finding>> = Vec::new();
+        for found in self.findings.iter().copied().filter(|one| is_pressing(one)) {
+            let next = values.len();
+            // What has no fingerprint stands for itself.
+            let place = match &found.fingerprint {
+                Some(print) => *places.entry((&*found.rule, &**print)).or_insert(next),
+                None => next,
+            };
+            match values.get_mut(place) {
+                Some(same) => same.push(found),
+                None => values.push(vec![found]),
+            }
+        }
+        values
     }
 
     /// What the policy would have refused or held.
@@ -93,6 +115,11 @@ impl<'a> View<'a> {
 /// A value that opens something, found in the history.
 pub(super) fn is_secret(finding: &Finding) -> bool {
     finding.source != "replay" && finding.rule.starts_with("secret/")
+}
+
+/// A secret that leaves no doubt, at a tip.
+pub(super) fn is_pressing(finding: &Finding) -> bool {
+    is_secret(finding) && finding.at_tip && finding.confidence.as_deref() == Some("certain")
 }
 
 /// What comes first: level, then whether a tip shows it, then confidence.
@@ -173,7 +200,7 @@ fn total(ends: &[&Summary]) -> Summary {
             total.time.clone_from(&end.time);
         }
     }
-    total.shards.sort();
+    total.shards.order();
     total.shards.dedup();
     total
 }
@@ -249,7 +276,28 @@ pub(super) fn many(count: u64, one: &str, more: &str) -> String {
     format!("{} {}", number(count), if count == 1 { one } else { more })
 }
 
+/// The first letters of a text.
+pub(super) fn start(text: &str, letters: usize) -> String {
+    let mut text = word(text);
+    text.truncate(letters);
+    text
+}
+
 /// The day of a time.
-pub(super) fn day(time: &str) -> &str {
-    time.get(..10).unwrap_or(time)
+pub(super) fn day(time: &str) -> String {
+    start(time, 10)
+}
+
+/// Enough of the id of a commit.
+pub(super) fn short(id: &str) -> String {
+    start(id, 12)
+}
+
+/// A text of a record: ASCII, and cut.
+pub(super) fn word(text: &str) -> String {
+    let text = ascii(text);
+    match text.len() > WORD_MAX {
+        true => format!("{}... ({} bytes)", &text[..WORD_MAX], text.len()),
+        false => text,
+    }
 }

@@ -4,10 +4,10 @@
 use std::ops::Range;
 
 use super::derived::Derived;
+use super::known::{Folded, Found, Ground, Known, Phase, Segment, moved, short, take};
 use super::{Layer, Map, Run};
 use crate::budget::Exhausted;
-use crate::scan::Match;
-use crate::scan::prefilter::{BLOCK, is_base64_letter};
+use crate::scan::prefilter::is_base64_letter;
 
 /// Shortest run of base64 or hex letters that is looked into.
 const RUN_MIN_BYTES: usize = 24;
@@ -17,28 +17,108 @@ const BASE32_MIN_BYTES: usize = 32;
 const LINE_MIN_BYTES: usize = 16;
 /// Longest part between two lines of letters: blanks, quotes, an operator, a comment mark.
 const FOLD_MAX_BYTES: usize = 48;
+/// What lies so far around lines of letters tells whether they go on.
+const AROUND_BYTES: usize = FOLD_MAX_BYTES + LINE_MIN_BYTES + 16;
+/// Of a shorter run the bytes near its start tell whether it is made of words.
+const LONG_RUN_BYTES: usize = 256;
+/// What lies so far around a run tells whether it is made of words.
+const BESIDE_BYTES: usize = 15;
 
 impl Run<'_> {
-    /// All runs that the walk over the text noted by some of their blocks.
+    /// All runs of letters.
     pub(super) fn dense(
         &mut self,
         layer: Layer<'_>,
-        dense: &[Range<usize>],
-        found: &mut Vec<Match>,
+        ground: &Ground<'_>,
+        mut keep: Option<&mut Known>,
+        found: &mut Found,
     ) -> Result<(), Exhausted> {
-        let mut covered = 0;
-        for block in dense {
-            if block.end <= covered || is_words(layer.text, block) {
-                continue;
-            }
-            let run = Letters::around(layer.text, block.start, covered);
-            covered = run.range.end;
-            self.work.pace(run.letters.text.len(), self.budget)?;
-            if run.letters.text.len() >= RUN_MIN_BYTES && !self.run(layer, &run, found)? {
-                return Ok(());
+        let text = layer.text;
+        let mut runs: Vec<(u32, u32)> = Vec::new();
+        for segment in ground.segments(text.len()) {
+            match (segment, ground.known) {
+                (Segment::Fresh(part), _) => runs_in(text, part, &mut runs),
+                (Segment::Kept { bytes, shift }, Some(known)) => {
+                    take(
+                        &known.runs,
+                        &bytes,
+                        shift,
+                        |run| run.0,
+                        |run| {
+                            let start = moved(run.0 as usize, shift);
+                            let mut end = moved(run.1 as usize, shift);
+                            if ground.shift(start, 1, end, 1).is_none() {
+                                end = run_end(text, start);
+                            }
+                            runs.push((short(start), short(end)));
+                        },
+                    );
+                }
+                (Segment::Kept { .. }, None) => {}
             }
         }
+        let mut covered = 0;
+        for &(start, end) in &runs {
+            let (start, end) = (start as usize, end as usize);
+            if end <= covered || is_words(text, &(start..end)) {
+                continue;
+            }
+            found.key = (Phase::Dense, start, 0);
+            let folded = match self.known_lines(ground, start, covered) {
+                Some((lines, shift)) => {
+                    self.take_key(ground, found, shift);
+                    lines
+                }
+                None => {
+                    let run = Letters::around(text, start, covered);
+                    self.work.pace(run.letters.text.len(), self.budget)?;
+                    if run.letters.text.len() >= RUN_MIN_BYTES && !self.run(layer, &run, found)? {
+                        return Ok(());
+                    }
+                    Folded {
+                        at: short(start),
+                        start: short(run.range.start),
+                        end: short(run.range.end),
+                        is_free: covered == 0 || covered + AROUND_BYTES <= run.range.start,
+                    }
+                }
+            };
+            covered = folded.end as usize;
+            if let Some(keep) = &mut keep {
+                keep.folded.push(folded);
+            }
+        }
+        if let Some(keep) = keep {
+            keep.runs = runs;
+        }
         Ok(())
+    }
+
+    /// The lines that the run at `start` was found to be of before, if all that tells so was copied together.
+    fn known_lines(
+        &self,
+        ground: &Ground<'_>,
+        start: usize,
+        covered: usize,
+    ) -> Option<(Folded, i64)> {
+        let known = ground.known?;
+        let shift = ground.shift(start, 0, start + 1, 0)?;
+        let at = short(moved(start, -shift));
+        let index = known.folded.binary_search_by_key(&at, |one| one.at).ok()?;
+        let before = known.folded[index];
+        let place = |place: u32| moved(place as usize, shift);
+        let (from, to) = (place(before.start), place(before.end));
+        let is_whole = ground.shift(from, AROUND_BYTES, to, AROUND_BYTES) == Some(shift);
+        let is_free = covered == 0 || covered + AROUND_BYTES <= from;
+        (is_whole && is_free && before.is_free).then_some((
+            Folded {
+                at: short(start),
+                start: short(from),
+                end: short(to),
+                is_free: true,
+            },
+            shift,
+        ))
     }
 
     /// `false`: a bound was reached.
@@ -46,7 +126,7 @@ impl Run<'_> {
         &mut self,
         layer: Layer<'_>,
         run: &Letters,
-        found: &mut Vec<Match>,
+        found: &mut Found,
     ) -> Result<bool, Exhausted> {
         let letters = &run.letters.text;
         let is_hex = letters.iter().all(u8::is_ascii_hexdigit);
@@ -88,7 +168,7 @@ impl Run<'_> {
         &mut self,
         layer: Layer<'_>,
         run: Range<usize>,
-        found: &mut Vec<Match>,
+        found: &mut Found,
     ) -> Result<bool, Exhausted> {
         let text = layer.text;
         let mut at = run.start;
@@ -124,10 +204,67 @@ impl Run<'_> {
     }
 }
 
+/// The runs that start in a part of the text, from the length of a line on.
+fn runs_in(text: &[u8], part: Range<usize>, runs: &mut Vec<(u32, u32)>) {
+    /// Bytes that are looked at together: a line of letters has one such word at least.
+    const WORD: usize = 8;
+    const STEP: usize = 4 * WORD;
+    let to = (part.end + LINE_MIN_BYTES).min(text.len());
+    let mut at = part.start;
+    let mut known_to = part.start;
+    let mut look = |at: usize| {
+        if at < known_to {
+            return;
+        }
+        // A long run that begins before is not followed to its ends again and again.
+        let before = text[part.start..at].iter().rev();
+        let start = at - before.take_while(|byte| is_base64_letter(**byte)).count();
+        let begins = start > part.start || start == 0 || !is_base64_letter(text[start - 1]);
+        known_to = run_end(if begins { text } else { &text[..to] }, at);
+        let run = start..known_to;
+        if begins
+            && part.contains(&start)
+            && run.len() >= LINE_MIN_BYTES
+            && (run.len() > LONG_RUN_BYTES || !is_words(text, &run))
+        {
+            runs.push((short(run.start), short(run.end)));
+        }
+    };
+    while let Some(step) = text[..to]
+        .get(at..)
+        .and_then(|rest| rest.first_chunk::<STEP>())
+    {
+        let letters = step.map(|byte| u8::from(is_base64_letter(byte)));
+        let (words, _) = letters.as_chunks::<WORD>();
+        for (word, letters) in words.iter().enumerate() {
+            if u64::from_le_bytes(*letters) == u64::from_le_bytes([1; WORD]) {
+                look(at + word * WORD);
+            }
+        }
+        at += STEP;
+    }
+    while at + WORD <= to {
+        if text[at..at + WORD]
+            .iter()
+            .all(|byte| is_base64_letter(*byte))
+        {
+            look(at);
+        }
+        at += WORD;
+    }
+}
+
+fn run_end(text: &[u8], at: usize) -> usize {
+    let letters = text[at..]
+        .iter()
+        .take_while(|byte| is_base64_letter(**byte));
+    at + letters.count()
+}
+
 /// Whether a run of letters is made of words, lines and paths in lower case. What is encoded has capitals and digits: in
 /// base64 a group of text has none only where its first byte is one of `jnrvz`; hex of text has a digit for each byte.
-fn is_words(text: &[u8], block: &Range<usize>) -> bool {
-    let around = block.start.saturating_sub(BLOCK - 1)..(block.end + BLOCK - 1).min(text.len());
+fn is_words(text: &[u8], run: &Range<usize>) -> bool {
+    let around = run.start.saturating_sub(BESIDE_BYTES)..(run.end + BESIDE_BYTES).min(text.len());
     let telling = |byte: &u8| u8::from(byte.is_ascii_uppercase() | byte.is_ascii_digit());
     // Pieces of a size that one byte can count, and that become vector instructions.
     text[around]

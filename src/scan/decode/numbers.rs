@@ -3,42 +3,59 @@
 use std::ops::Range;
 
 use super::derived::Derived;
+use super::known::{Found, Ground, Known, Phase, Segment, moved, short, take};
 use super::{Layer, Map, Run};
 use crate::budget::Exhausted;
-use crate::scan::Match;
 
 /// Fewest numbers that are looked into.
 const COUNT_MIN: usize = 16;
-/// So many numbers, three bytes each with what parts them, cover at least one probe.
-const STRIDE_BYTES: usize = COUNT_MIN * 3 - PROBE_BYTES + 1;
+/// Shortest run of digits and what parts them that is looked into: so many numbers of two digits.
+const RUN_MIN_BYTES: usize = COUNT_MIN * 3;
+/// A run of that length covers at least one probe.
+const STRIDE_BYTES: usize = RUN_MIN_BYTES - PROBE_BYTES + 1;
 const PROBE_BYTES: usize = 12;
 /// Numbers that have one place together.
 const PLACE_NUMBERS: usize = 16;
 
 impl Run<'_> {
-    /// Looks at one place in every few: a list that is long enough to matter is met.
+    /// All lists of numbers.
     pub(super) fn numbers(
         &mut self,
         layer: Layer<'_>,
-        found: &mut Vec<Match>,
+        ground: &Ground<'_>,
+        keep: Option<&mut Known>,
+        found: &mut Found,
     ) -> Result<(), Exhausted> {
-        let mut at = 0;
-        let mut covered = 0;
-        while let Some(probe) = layer.text.get(at..at + PROBE_BYTES) {
-            if at < covered || !is_list(probe) {
-                at += STRIDE_BYTES;
+        let text = layer.text;
+        let mut runs: Vec<(u32, u32)> = Vec::new();
+        for segment in ground.segments(text.len()) {
+            match (segment, ground.known) {
+                (Segment::Fresh(part), _) => runs_in(text, part, &mut runs),
+                (Segment::Kept { bytes, shift }, Some(known)) => {
+                    take(
+                        &known.lists,
+                        &bytes,
+                        shift,
+                        |run| run.0,
+                        |run| {
+                            let start = moved(run.0 as usize, shift);
+                            let mut end = moved(run.1 as usize, shift);
+                            if ground.shift(start, 1, end, 1).is_none() {
+                                end = run_end(text, start);
+                            }
+                            runs.push((short(start), short(end)));
+                        },
+                    );
+                }
+                (Segment::Kept { .. }, None) => {}
+            }
+        }
+        for &(start, end) in &runs {
+            let (mut start, end) = (start as usize, end as usize);
+            found.key = (Phase::Numbers, start, 0);
+            if self.takes_over(ground, found, (start, 1, end, 1)) {
                 continue;
             }
-            let text = layer.text;
-            let mut start = at;
-            while start > covered && is_part(text[start - 1]) {
-                start -= 1;
-            }
-            let mut end = at;
-            while end < text.len() && is_part(text[end]) {
-                end += 1;
-            }
-            covered = end;
             self.work.pace(8 * (end - start), self.budget)?;
             while start < end {
                 let (list, next) = Numbers::read(text, start..end);
@@ -52,16 +69,46 @@ impl Run<'_> {
                 start = next.max(start + 1);
             }
         }
+        if let Some(keep) = keep {
+            keep.lists = runs;
+        }
         Ok(())
     }
 }
 
-/// Digits and what parts numbers, some of both.
+/// The runs that start in a part of the text. Looks at one place in every few.
+fn runs_in(text: &[u8], part: Range<usize>, runs: &mut Vec<(u32, u32)>) {
+    let mut at = part.start;
+    while let Some(probe) = text.get(at..at + PROBE_BYTES) {
+        if at >= part.end + RUN_MIN_BYTES {
+            break;
+        }
+        if !is_list(probe) {
+            at += STRIDE_BYTES;
+            continue;
+        }
+        // A long run that begins before is not followed to its ends again and again.
+        let before = text[part.start..at].iter().rev();
+        let start = at - before.take_while(|byte| is_part(**byte)).count();
+        let begins = start > part.start || start == 0 || !is_part(text[start - 1]);
+        let to = (part.end + RUN_MIN_BYTES + PROBE_BYTES).min(text.len());
+        let end = run_end(if begins { text } else { &text[..to] }, at);
+        if begins && part.contains(&start) && end - start >= RUN_MIN_BYTES {
+            runs.push((short(start), short(end)));
+        }
+        at = end.max(at + STRIDE_BYTES);
+    }
+}
+
+fn run_end(text: &[u8], at: usize) -> usize {
+    at + text[at..].iter().take_while(|byte| is_part(**byte)).count()
+}
+
+/// Nothing but digits and what parts numbers.
 fn is_list(probe: &[u8]) -> bool {
     // All bytes are counted at once, without a branch: most probes are code and prose, which end anywhere.
     let counts: u32 = probe.iter().map(|byte| KIND[usize::from(*byte)]).sum();
-    let [digits, between, others, _] = counts.to_le_bytes();
-    digits >= 3 && between >= 2 && others == 0
+    counts < 1 << 16
 }
 
 /// One in the low byte for a hex digit, in the second for what parts numbers, in the third for any other byte.

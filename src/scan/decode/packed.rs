@@ -7,11 +7,11 @@ use std::ops::Range;
 
 use super::bzip2::Bzip2;
 use super::inflate::{Inflate, is_zlib};
+use super::known::Found;
 use super::lzma::Lzma;
 use super::zstd::Zstd;
 use super::{Layer, Map, PART_COST, Run};
 use crate::budget::Exhausted;
-use crate::scan::Match;
 
 /// Unpacked streams are scanned in pieces of this size.
 const PIECE_BYTES: usize = 1 << 20;
@@ -51,7 +51,7 @@ impl Run<'_> {
         &mut self,
         layer: Layer<'_>,
         mark: usize,
-        found: &mut Vec<Match>,
+        found: &mut Found,
     ) -> Result<usize, Exhausted> {
         let rest = &layer.text[mark..];
         match rest {
@@ -117,7 +117,7 @@ impl Run<'_> {
         &mut self,
         layer: Layer<'_>,
         at: usize,
-        found: &mut Vec<Match>,
+        found: &mut Found,
     ) -> Result<usize, Exhausted> {
         let rest = &layer.text[at..];
         let word = |from: usize| {
@@ -175,7 +175,7 @@ impl Run<'_> {
         layer: Layer<'_>,
         mark: usize,
         at: usize,
-        found: &mut Vec<Match>,
+        found: &mut Found,
     ) -> Result<usize, Exhausted> {
         match layer.text.get(at..).and_then(Inflate::zlib) {
             Some(packed) => self.stream(layer, mark, at, packed, "zlib", found),
@@ -203,7 +203,7 @@ impl Run<'_> {
         at: usize,
         mut packed: impl Unpacker,
         name: &'static str,
-        found: &mut Vec<Match>,
+        found: &mut Found,
     ) -> Result<usize, Exhausted> {
         let Some(left) = self.streams_left.checked_sub(1) else {
             self.give_up(at..layer.text.len(), "too many compressed parts");
@@ -212,12 +212,12 @@ impl Run<'_> {
         self.streams_left = left;
         // A decompressor is made even for a mark that starts nothing.
         self.work.pace(8 * PART_COST, self.budget)?;
-        let before = found.len();
+        let before = found.hits.len();
         let told = self.unscanned.len();
         let state = self.pieces(layer, at, &mut packed, name, found)?;
         let end = (at + packed.used()).min(layer.text.len());
         // All pieces are one place, so that the same value in what two of them share is one finding.
-        for hit in &mut found[before..] {
+        for (_, hit) in &mut found.hits[before..] {
             hit.bytes = at..end;
         }
         for (bytes, _) in &mut self.unscanned[told..] {
@@ -237,7 +237,7 @@ impl Run<'_> {
         at: usize,
         packed: &mut impl Unpacker,
         name: &'static str,
-        found: &mut Vec<Match>,
+        found: &mut Found,
     ) -> Result<State, Exhausted> {
         let mut piece = Vec::new();
         let mut size = PIECE_BYTES;

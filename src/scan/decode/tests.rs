@@ -1,6 +1,7 @@
 //! Each form hides a token that is made at run time, and each shows the place that it was hidden in.
 
 mod joints;
+mod made;
 mod streams;
 mod texts;
 

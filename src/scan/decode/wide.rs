@@ -2,22 +2,19 @@
 //! or in a stretch of another.
 
 use super::derived::Derived;
+use super::known::Found;
 use super::{Layer, Map, Run};
 use crate::budget::Exhausted;
-use crate::scan::Match;
-use crate::scan::prefilter::BLOCK;
 
+/// Bytes that are looked at together.
+const BLOCK: usize = 16;
 /// NUL bytes that may stand between two letters.
 const GAP_MAX_BYTES: usize = 7;
 /// Fewer letters are no secret.
 const LETTERS_MIN: usize = 12;
 
 impl Run<'_> {
-    pub(super) fn wide(
-        &mut self,
-        layer: Layer<'_>,
-        found: &mut Vec<Match>,
-    ) -> Result<(), Exhausted> {
+    pub(super) fn wide(&mut self, layer: Layer<'_>, found: &mut Found) -> Result<(), Exhausted> {
         let text = layer.text;
         let mut at = 0;
         let mut covered = 0;
