@@ -643,3 +643,256 @@ fn the_audit_writes_nothing_into_a_repository() {
     after.sort();
     assert_eq!(before, after);
 }
+
+/// Every place that can hold a value holds one, in both formats of ids.
+#[test]
+fn a_secret_is_found_wherever_a_history_can_hide_one() {
+    for object_format in ["sha1", "sha256"] {
+        let world = World::with(Setup {
+            policy: None,
+            object_format,
+            ..Setup::default()
+        });
+        let alice = world.clone_for("alice");
+        let text = |name: &str| {
+            let (text, _) = secret(&format!("{{{{github-pat:{name}}}}}"));
+            String::from_utf8(text).unwrap()
+        };
+        // Only in a merge, on neither side.
+        alice.git(&["switch", "-q", "-c", "side"]);
+        alice.write("side.txt", "side\n");
+        alice.commit("Side");
+        alice.git(&["switch", "-q", "main"]);
+        alice.write("main.txt", "main\n");
+        alice.commit("Main");
+        alice.git(&["merge", "-q", "--no-commit", "--no-ff", "side"]);
+        alice.write("merged.txt", text("merge"));
+        let merge = alice.commit("Merge");
+        // The target of a link, a name, a name of a ref, a blob and a tree that a ref names without a commit.
+        alice.shell(format!("ln -s {} link", text("link")).as_bytes());
+        alice.write(format!("{}.txt", text("name")), "named\n");
+        let linked = alice.commit("Link");
+        alice.git(&["branch", &format!("topic-{}", text("ref"))]);
+        let blob = alice.feed(&["hash-object", "-w", "--stdin"], text("blob").as_bytes());
+        alice.git(&["update-ref", "refs/tags/blob", &blob]);
+        let inner = alice.feed(&["hash-object", "-w", "--stdin"], text("tree").as_bytes());
+        let tree = alice.feed(
+            &["mktree"],
+            format!("100644 blob {inner}\tin.txt\n").as_bytes(),
+        );
+        alice.git(&["update-ref", "refs/tags/tree", &tree]);
+        // An author, and another header.
+        alice.set("GIT_AUTHOR_NAME", text("author"));
+        let author = alice.commit("Author");
+        alice.unset("GIT_AUTHOR_NAME");
+        alice.set("GIT_AUTHOR_NAME", "alice");
+        land(&alice);
+        // A commit that is parked on a note, and one that only a detached HEAD has.
+        let told = audit(&world, &["org/site.git"]);
+        assert_eq!(told.repository().status, "complete", "{}", told.text);
+        let found: BTreeSet<(String, String)> = (told.findings("content").iter())
+            .filter(|one| one.rule.starts_with("secret/"))
+            .map(|one| {
+                let commit = one.first.as_ref().map(|first| first.commit.clone());
+                (one.part.clone(), commit.unwrap_or_default())
+            })
+            .collect();
+        for (part, commit) in [
+            ("content", merge.as_str()),
+            ("symlink-target", &linked),
+            ("path", &linked),
+            ("ref", ""),
+            ("content", ""),
+            ("author", &author),
+        ] {
+            let wanted = (part.to_owned(), commit.to_owned());
+            assert!(
+                found.contains(&wanted),
+                "{object_format}: {wanted:?}\n{found:?}"
+            );
+        }
+        let by_ref: BTreeSet<_> = (told.findings("content").iter())
+            .filter(|one| one.part == "content" && one.first.is_none())
+            .flat_map(|one| one.refs.clone())
+            .collect();
+        assert_eq!(
+            by_ref,
+            BTreeSet::from(["refs/tags/blob".into(), "refs/tags/tree".into()])
+        );
+        for name in ["merge", "link", "name", "ref", "blob", "tree", "author"] {
+            assert!(!told.text.contains(&text(name)), "{name} is shown");
+        }
+        // The same once it is packed, in two packs and loose.
+        world.server_git(&["repack", "-dq"]);
+        world.server_git(&["repack", "-aq"]);
+        let packed = audit(&world, &["org/site.git"]);
+        assert_eq!(packed.findings("content"), told.findings("content"));
+    }
+}
+
+#[test]
+fn refs_in_reftables_and_objects_of_another_repository() {
+    let world = bare();
+    let alice = world.clone_for("alice");
+    let (line, _) = secret("{{github-pat:borrowed}}\n");
+    alice.write("a.txt", &line);
+    alice.commit("Add");
+    land(&alice);
+    let plain = audit(&world, &["org/site.git"]);
+    let clone = |arguments: &[&str], to: &str| {
+        let mut command = world.git_command(&world.path(""));
+        command.args(["clone", "-q", "--bare"]).args(arguments);
+        command.arg(world.server()).arg(world.path(to));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", both(&output));
+    };
+    clone(&["--ref-format=reftable"], "tables.git");
+    clone(&["--shared"], "borrower.git");
+    for name in ["tables.git", "borrower.git"] {
+        let told = audit(&world, &[name]);
+        assert_eq!(told.code, Some(1), "{}", told.err);
+        assert_eq!(
+            told.repository().commits,
+            plain.repository().commits,
+            "{}",
+            told.text
+        );
+        let (ours, theirs) = (told.findings("content"), plain.findings("content"));
+        assert_eq!(ours.len(), 1, "{}", told.text);
+        assert_eq!(ours[0].places, theirs[0].places);
+    }
+}
+
+/// Random histories with merges: every place of every value is just where a reading of all trees says.
+#[test]
+fn places_are_those_of_a_slow_reading_of_every_tree() {
+    use std::collections::BTreeMap as Map;
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut roll = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 33) as usize % below
+    };
+    for round in 0..6 {
+        let world = World::with(Setup {
+            policy: None,
+            seeded: false,
+            ..Setup::default()
+        });
+        let values: Vec<Vec<u8>> = (0..3)
+            .map(|number| secret(&format!("{{{{github-pat:{round}-{number}}}}}")).1)
+            .collect();
+        // What each commit has at each path: a version, and the values in it.
+        let mut trees: Vec<Map<String, (usize, BTreeSet<usize>)>> = Vec::new();
+        let mut parents: Vec<Vec<usize>> = Vec::new();
+        let mut stream = Vec::new();
+        for at in 0..30 {
+            let mut from: Vec<usize> = match at {
+                0 => Vec::new(),
+                _ if roll(12) == 0 => Vec::new(),
+                _ => vec![at - 1 - roll(at.min(4))],
+            };
+            if at > 2 && roll(3) == 0 {
+                from.push(roll(at));
+                from.dedup();
+            }
+            let mut tree = from
+                .first()
+                .map(|first| trees[*first].clone())
+                .unwrap_or_default();
+            if let Some(other) = from.get(1) {
+                for (path, text) in &trees[*other] {
+                    if roll(2) == 0 {
+                        tree.insert(path.clone(), text.clone());
+                    }
+                }
+            }
+            for _ in 0..=roll(2) {
+                let path = format!("d{}/f{}", roll(2), roll(3));
+                match roll(4) {
+                    0 => drop(tree.remove(&path)),
+                    _ => {
+                        let mut text = tree.get(&path).cloned().unwrap_or_default();
+                        text.0 = 100 * at + roll(2);
+                        let value = roll(values.len());
+                        if !text.1.remove(&value) {
+                            text.1.insert(value);
+                        }
+                        tree.insert(path, text);
+                    }
+                }
+            }
+            let mut text = format!(
+                "commit refs/heads/b{at}\nmark :{}\ncommitter a <a@people.example> {} +0000\ndata 1\nx\n",
+                at + 1,
+                1_700_000_000 + 60 * roll(100),
+            );
+            for (place, parent) in from.iter().enumerate() {
+                text += &format!(
+                    "{} :{}\n",
+                    if place == 0 { "from" } else { "merge" },
+                    parent + 1
+                );
+            }
+            text += "deleteall\n";
+            stream.extend_from_slice(text.as_bytes());
+            for (path, (version, held)) in &tree {
+                let mut blob = format!("version {version}\n").into_bytes();
+                for value in held {
+                    blob.extend_from_slice(&values[*value]);
+                    blob.push(b'\n');
+                }
+                stream.extend(format!("M 100644 inline {path}\ndata {}\n", blob.len()).bytes());
+                stream.extend_from_slice(&blob);
+                stream.push(b'\n');
+            }
+            trees.push(tree);
+            parents.push(from);
+        }
+        world.feed(
+            &world.server(),
+            &["fast-import", "--quiet", "--export-marks=marks"],
+            &stream,
+        );
+        let marks = fs::read_to_string(world.server().join("marks")).unwrap();
+        fs::remove_file(world.server().join("marks")).unwrap();
+        let ids: Map<usize, String> = (marks.lines())
+            .map(|line| {
+                let (mark, id) = line[1..].split_once(' ').unwrap();
+                (mark.parse::<usize>().unwrap() - 1, id.to_owned())
+            })
+            .collect();
+        let mut wanted: BTreeSet<BTreeSet<(String, String)>> = BTreeSet::new();
+        for value in 0..values.len() {
+            let mut places = BTreeSet::new();
+            for (at, tree) in trees.iter().enumerate() {
+                for (path, (_, held)) in tree {
+                    let had = |parent: &usize| {
+                        trees[*parent]
+                            .get(path)
+                            .is_some_and(|text| text.1.contains(&value))
+                    };
+                    if held.contains(&value) && !parents[at].iter().any(had) {
+                        places.insert((ids[&at].clone(), path.clone()));
+                    }
+                }
+            }
+            if !places.is_empty() {
+                wanted.insert(places);
+            }
+        }
+        assert!(!wanted.is_empty(), "a history without any value proves nothing");
+        let told = audit(&world, &["org/site.git"]);
+        let found: BTreeSet<BTreeSet<(String, String)>> = (told.findings("content").iter())
+            .map(|one| {
+                let place = |place: &ringfence::audit::record::Place| {
+                    let commit = place.commit.as_ref().unwrap().commit.clone();
+                    (commit, place.path.clone().unwrap())
+                };
+                one.places.iter().map(place).collect()
+            })
+            .collect();
+        assert_eq!(found, wanted, "round {round}");
+    }
+}

@@ -20,6 +20,11 @@ pub(super) struct Actor {
 }
 
 impl Actor {
+    /// Whether a record is of it.
+    pub(super) fn is(&self, told: &record::Agent) -> bool {
+        told.agent == self.id && (told.kind == "claim") == self.claim.is_some()
+    }
+
     /// Tells it from others, also from an identity of the policy with the name of a known agent.
     pub(super) fn key(&self) -> String {
         let kind = if self.claim.is_some() {

@@ -1,5 +1,6 @@
 //! Each thing that was found once, with every place, and who brought it where.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::agents::Cast;
@@ -17,17 +18,33 @@ use crate::repo::Reader;
 
 /// What is told of commits.
 pub(super) struct Teller<'a> {
-    pub(super) commits: &'a Commits,
-    pub(super) cast: &'a Cast,
+    commits: &'a Commits,
+    cast: &'a Cast,
+    /// Names that were made fit to be shown: few people make many commits.
+    names: RefCell<HashMap<u32, String>>,
 }
 
-impl Teller<'_> {
+impl<'a> Teller<'a> {
+    pub(super) fn new(commits: &'a Commits, cast: &'a Cast) -> Teller<'a> {
+        Teller {
+            commits,
+            cast,
+            names: RefCell::default(),
+        }
+    }
+
+    fn name(&self, index: u32) -> String {
+        let mut names = self.names.borrow_mut();
+        let name = || shown(&self.commits.names[index as usize]);
+        names.entry(index).or_insert_with(name).clone()
+    }
+
     pub(super) fn brief(&self, node: Node) -> record::Commit {
         let row = &self.commits.rows[node as usize];
         record::Commit {
             commit: row.id.to_string(),
             time: super::time(row.time),
-            author: shown(&self.commits.names[row.author as usize]),
+            author: self.name(row.author),
             agents: self.cast.ids(row),
         }
     }
@@ -37,7 +54,7 @@ impl Teller<'_> {
         Some(record::Commit {
             commit: id.to_string(),
             time: super::time(tag.time),
-            author: shown(&self.commits.names[tag.tagger as usize]),
+            author: self.name(tag.tagger),
             agents: self.cast.ids_of_tag(tag),
         })
     }
@@ -311,7 +328,7 @@ pub(super) fn refs_of(tips: &[Tip], reach: &[u64], place: usize) -> (Vec<String>
         {
             count += 1;
             if refs.len() < REFS_MAX {
-                refs.push(shown(&tip.name));
+                refs.push(tip.shown().to_owned());
             }
         }
     }

@@ -3,23 +3,32 @@
 //! Everything that it tells is a [`record::Record`]: JSON lines are these and nothing else, every other form is made from them, and
 //! so is what several runs told together.
 
-pub mod find;
+mod find;
 pub mod record;
 
 mod agents;
-pub mod baseline;
+mod baseline;
 mod commits;
 pub mod contents;
 mod coverage;
 mod findings;
 mod replay;
-pub mod repository;
-pub mod run;
-pub mod state;
-pub mod tell;
+mod repository;
+mod run;
+mod state;
+mod tell;
 mod tips;
-pub mod totals;
+mod totals;
 mod walk;
+
+pub use baseline::Baseline;
+pub use find::{Candidate, List, find as find_repositories};
+pub use record::{Record, Repository, Summary, Unread};
+pub use repository::{Question, Recorded, Subject, audit};
+pub use run::{Progress, Shard, run as run_all};
+pub use state::States;
+pub use tell::{Form, line as tell_line, tell as tell_all};
+pub use totals::Totals;
 
 use bstr::ByteSlice as _;
 

@@ -270,10 +270,7 @@ fn look(
     about.last = times.max().map(super::time);
 
     let cast = Cast::new(&commits, question.policy);
-    let teller = Teller {
-        commits: &commits,
-        cast: &cast,
-    };
+    let teller = Teller::new(&commits, &cast);
     let sought = Sought {
         repo: &repo,
         key: question.key,
@@ -432,13 +429,12 @@ fn name_refs_of_agents(
     tips: &[Tip],
     nodes: &[Node],
 ) {
-    for (round, agents) in agents.chunks_mut(64).enumerate() {
-        let _ = round;
+    for agents in agents.chunks_mut(64) {
         let mut bits = vec![0_u64; commits.rows.len()];
         for node in nodes {
             for index in cast.of(&commits.rows[*node as usize]) {
-                let id = &cast.actors[index as usize].id;
-                if let Some(place) = agents.iter().position(|agent| agent.agent == *id) {
+                let actor = &cast.actors[index as usize];
+                if let Some(place) = agents.iter().position(|agent| actor.is(agent)) {
                     bits[*node as usize] |= 1 << place;
                 }
             }

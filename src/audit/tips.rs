@@ -1,5 +1,7 @@
 //! The refs of a repository, and what they lead to.
 
+use std::sync::OnceLock;
+
 use bstr::BString;
 
 use super::commits::{Commits, Node};
@@ -18,6 +20,14 @@ pub(super) struct Tip {
     pub(super) leads_to: LeadsTo,
     /// The annotated tags on the way.
     pub(super) tags: Vec<Oid>,
+    shown: OnceLock<String>,
+}
+
+impl Tip {
+    /// Its name, fit to be shown.
+    pub(super) fn shown(&self) -> &str {
+        self.shown.get_or_init(|| super::shown(&self.name))
+    }
 }
 
 /// What stands at the end of a ref.
@@ -70,6 +80,7 @@ pub(super) fn of(
             name,
             leads_to,
             tags,
+            shown: OnceLock::new(),
         });
     }
     tips

@@ -1,34 +1,31 @@
 //! `ringfence audit`: whole histories, many repositories, one answer.
 
+mod earlier;
 mod ledgers;
+mod target;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal as _, Read as _, Write};
+use std::fs;
+use std::io::{self, IsTerminal as _, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::audit::baseline::Baseline;
-use crate::audit::find::{List, find};
-use crate::audit::record::{self, Record};
-use crate::audit::repository::{Question, Recorded, Subject};
-use crate::audit::run::{Progress, Shard, run as run_all};
-use crate::audit::shown;
-use crate::audit::state::States;
-use crate::audit::tell::{Form, line, tell};
-use crate::audit::totals::Totals;
+use crate::audit::{
+    Form, List, Progress, Question, Record, Recorded, Repository, Shard, States, Subject, Summary,
+    Totals, Unread, audit, find_repositories, run_all, shown, tell_all, tell_line,
+};
 use crate::check;
 use crate::cli::{Exit, server};
 use crate::ledger;
 use crate::policy::{HostConfig, Known, Pattern, Policy};
 use crate::redact::{FingerprintKey, Quoted};
 use crate::repo::{About, Layout};
+use earlier::{baseline, merged};
+use target::Target;
 
-/// Longest line of an earlier output that is read.
-const LINE_MAX_BYTES: u64 = 16 << 20;
 /// How often the progress is told: on a terminal, and elsewhere.
 const TERMINAL_EVERY: Duration = Duration::from_millis(500);
 const LINES_EVERY: Duration = Duration::from_secs(30);
@@ -166,7 +163,7 @@ struct Answer<'o> {
 impl Answer<'_> {
     fn take(&mut self, record: Record) -> io::Result<()> {
         match self.form {
-            Form::Jsonl => line(&record, self.target.writer()),
+            Form::Jsonl => tell_line(&record, self.target.writer()),
             _ => {
                 self.kept.push(record);
                 Ok(())
@@ -176,13 +173,13 @@ impl Answer<'_> {
 
     fn end(&mut self) -> io::Result<()> {
         if self.form != Form::Jsonl {
-            tell(self.form, &self.kept, self.target.writer())?;
+            tell_all(self.form, &self.kept, self.target.writer())?;
         }
         self.target.end()
     }
 }
 
-fn exit(summary: &record::Summary, fail_on: &str, err: &mut dyn Write) -> Exit {
+fn exit(summary: &Summary, fail_on: &str, err: &mut dyn Write) -> Exit {
     if summary.status != "complete" {
         let why = match summary.repositories {
             0 => "no repository was looked at",
@@ -277,14 +274,14 @@ fn asked(args: &AuditArgs, take: Take<'_>) -> Result<io::Result<Totals>, String>
         told
     });
     Ok(totals.map(|mut totals| {
-        totals.add(&Record::Summary(record::Summary {
+        totals.add(&Record::Summary(Summary {
             status: "complete".into(),
             policy: policies.shared.as_ref().map(|policy| policy.digest.clone()),
             since: since.map(crate::audit::time),
             until: until.map(crate::audit::time),
             key: Some(key.name().to_string()),
             shards: shard.iter().map(ToString::to_string).collect(),
-            ..record::Summary::default()
+            ..Summary::default()
         }));
         totals
     }))
@@ -303,18 +300,18 @@ impl Job {
 
     fn look(&self, question: &Question<'_>) -> Vec<Record> {
         let failed = |why: &str| {
-            let unread = record::Unread {
+            let unread = Unread {
                 what: "the repository".into(),
                 why: why.to_owned(),
                 objects: 0,
             };
-            vec![Record::Repository(record::Repository {
+            vec![Record::Repository(Repository {
                 repository: self.name.clone(),
                 path: self.path.clone(),
                 status: "failed".into(),
                 unread: vec![unread],
                 unread_count: 1,
-                ..record::Repository::default()
+                ..Repository::default()
             })]
         };
         let layout = match &self.layout {
@@ -344,7 +341,7 @@ impl Job {
             lacks: &self.lacks,
             ledger,
         };
-        crate::audit::repository::audit(&subject, question)
+        audit(&subject, question)
     }
 }
 
@@ -364,7 +361,7 @@ fn jobs(args: &AuditArgs, host: &HostConfig) -> Vec<Job> {
         input: &mut input,
         is_nul: args.null,
     });
-    let found = find(&paths, list, host).into_iter();
+    let found = find_repositories(&paths, list, host).into_iter();
     found
         .map(|one| Job {
             name: shown(one.name.as_bytes()),
@@ -492,104 +489,6 @@ fn moment(text: Option<&str>, option: &str) -> Result<Option<i64>, String> {
         })
 }
 
-/// Reads the records of an earlier output.
-fn records_of(
-    path: &Path,
-    take: &mut dyn FnMut(Record) -> io::Result<()>,
-) -> Result<io::Result<()>, String> {
-    let shown = Quoted(path.as_os_str().as_bytes()).to_string();
-    let file = File::open(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
-    let mut from = BufReader::new(file);
-    let mut line = Vec::new();
-    let mut is_whole = false;
-    for number in 1_u64.. {
-        line.clear();
-        let count = (&mut from)
-            .take(LINE_MAX_BYTES)
-            .read_until(b'\n', &mut line)
-            .map_err(|error| format!("{shown} cannot be read: {error}"))?;
-        if count == 0 {
-            break;
-        }
-        let record: Record = serde_json::from_slice(&line)
-            .map_err(|_| format!("{shown} has no record of an audit on line {number}"))?;
-        is_whole |= matches!(record, Record::Summary(_));
-        if let Err(error) = take(record) {
-            return Ok(Err(error));
-        }
-    }
-    match is_whole {
-        true => Ok(Ok(())),
-        // A run that was cut off must not pass for a whole one.
-        false => Err(format!(
-            "{shown} is not whole: it has no summary at its end"
-        )),
-    }
-}
-
-fn baseline(path: &Path, key: &FingerprintKey) -> Result<Baseline, String> {
-    let mut records = Vec::new();
-    let read = records_of(path, &mut |record| {
-        records.push(record);
-        Ok(())
-    })?;
-    read.map_err(|error| error.to_string())?;
-    let name = key.name().to_string();
-    for record in &records {
-        if let Record::Summary(summary) = record
-            && summary.key.as_ref() != Some(&name)
-        {
-            let shown = Quoted(path.as_os_str().as_bytes()).to_string();
-            return Err(format!(
-                "the baseline {shown} was made with another key: its fingerprints cannot be compared; give that key with --key"
-            ));
-        }
-    }
-    Ok(Baseline::new(&records))
-}
-
-/// Puts earlier outputs together. Of a repository that stands in several the last counts.
-fn merged(paths: &[PathBuf], take: Take<'_>) -> Result<io::Result<Totals>, String> {
-    let mut repositories: BTreeMap<String, Vec<Record>> = BTreeMap::new();
-    let mut totals = Totals::default();
-    let mut keys = std::collections::BTreeSet::new();
-    for path in paths {
-        let mut of_file: BTreeMap<String, Vec<Record>> = BTreeMap::new();
-        let read = records_of(path, &mut |record| {
-            let name = match &record {
-                Record::Repository(one) => &one.repository,
-                Record::Agent(one) => &one.repository,
-                Record::Finding(one) => &one.repository,
-                Record::Uncovered(one) => &one.repository,
-                Record::Summary(one) => {
-                    keys.extend(one.key.clone());
-                    totals.add(&record);
-                    return Ok(());
-                }
-            };
-            of_file.entry(name.clone()).or_default().push(record);
-            Ok(())
-        })?;
-        read.map_err(|error| error.to_string())?;
-        repositories.extend(of_file);
-    }
-    if keys.len() > 1 {
-        return Err("the outputs were made with different keys: the same secret has another fingerprint in each; make them with one --key".into());
-    }
-    for record in repositories.into_values().flatten() {
-        totals.add(&record);
-        if let Err(error) = take(record) {
-            return Ok(Err(error));
-        }
-    }
-    if let Some(missing) = totals.missing_shard() {
-        return Err(format!(
-            "shard {missing} is missing: without it the answer is not whole"
-        ));
-    }
-    Ok(Ok(totals))
-}
-
 /// Tells on standard error how far it is, until it is done.
 fn tell_progress(progress: &Progress, is_done: &AtomicBool, count: u64) {
     let started = Instant::now();
@@ -618,61 +517,5 @@ fn tell_progress(progress: &Progress, is_done: &AtomicBool, count: u64) {
     }
     if drawn {
         let _ = write!(io::stderr().lock(), "\r\x1b[K");
-    }
-}
-
-/// Where the answer goes: standard output, or a file that is whole or not there.
-struct Target<'o> {
-    out: BufWriter<Box<dyn Write + Send + 'o>>,
-    /// Where it is written, and the name that it gets in the end.
-    file: Option<(PathBuf, PathBuf)>,
-}
-
-impl<'o> Target<'o> {
-    fn open(path: Option<&Path>, out: &'o mut (dyn Write + Send)) -> Result<Target<'o>, String> {
-        let Some(path) = path else {
-            return Ok(Target {
-                out: BufWriter::new(Box::new(out)),
-                file: None,
-            });
-        };
-        let shown = Quoted(path.as_os_str().as_bytes()).to_string();
-        let cannot = |why: &dyn std::fmt::Display| format!("{shown} cannot be written: {why}");
-        let name = path
-            .file_name()
-            .ok_or_else(|| cannot(&"it names no file"))?;
-        let mut draft_name = std::ffi::OsString::from(".");
-        draft_name.push(name);
-        draft_name.push(format!(".{}", std::process::id()));
-        let draft = path.with_file_name(draft_name);
-        let file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&draft)
-            .map_err(|error| cannot(&error))?;
-        Ok(Target {
-            out: BufWriter::new(Box::new(file)),
-            file: Some((draft, path.to_path_buf())),
-        })
-    }
-
-    fn writer(&mut self) -> &mut (dyn Write + Send) {
-        &mut self.out
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        self.out.flush()?;
-        match self.file.take() {
-            Some((draft, path)) => fs::rename(draft, path),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for Target<'_> {
-    fn drop(&mut self) {
-        if let Some((draft, _)) = &self.file {
-            let _ = fs::remove_file(draft);
-        }
     }
 }
