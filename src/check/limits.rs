@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use bstr::BString;
+use bstr::{BString, ByteSlice as _};
 use jiff::Timestamp;
 
 use crate::check::{Check, Facts, Rule};
@@ -50,7 +50,8 @@ static RULES: &[Rule] = &[
     rule(
         "limit/file-bytes",
         "a file is too large",
-        "`limits: file_bytes` of the boundary, for each file that a new commit adds or modifies.",
+        "`limits: file_bytes` of the boundary, for each file that a new commit adds or modifies. Of a pointer of Git LFS the size \
+         that it names counts: the file itself travels by another road, which the gate does not see.",
     ),
     rule(
         "limit/bytes",
@@ -307,6 +308,39 @@ fn size_of_new(facts: &Facts<'_>, new: Option<Entry>) -> Result<u64, RepoError> 
     }
 }
 
+/// git-lfs takes nothing longer for a pointer.
+const POINTER_MAX_BYTES: u64 = 1_024;
+/// One of these stands in every pointer that git-lfs reads.
+const POINTER_WORDS: &[&[u8]] = &[b"git-lfs", b"hawser", b"git-media"];
+
+/// The size that a pointer of Git LFS names.
+fn promised_by_pointer(
+    facts: &Facts<'_>,
+    entry: Entry,
+    size: u64,
+) -> Result<Option<u64>, RepoError> {
+    if size == 0 || size > POINTER_MAX_BYTES || !is_file(entry.mode) {
+        return Ok(None);
+    }
+    let mut text = Vec::new();
+    let blob = facts
+        .reader
+        .read(&entry.id, size, &mut text, facts.budget)?;
+    Ok(size_in_pointer(blob.data))
+}
+
+/// Read no more strictly than git-lfs does: what it takes for a pointer must not pass for a small file.
+fn size_in_pointer(text: &[u8]) -> Option<u64> {
+    let is_pointer = text.trim_start().starts_with(b"version")
+        && POINTER_WORDS.iter().any(|word| text.contains_str(word));
+    let mut lines = text.lines().map(|line| line.trim());
+    let line = lines.find(|line| is_pointer && line.starts_with(b"size"))?;
+    let digits = std::str::from_utf8(line[4..].trim()).ok()?;
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    // A number that fits nowhere is larger than every limit.
+    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
+}
+
 fn judge_file_bytes(
     facts: &Facts<'_>,
     limit: &Limit,
@@ -314,16 +348,58 @@ fn judge_file_bytes(
 ) -> Result<(), RepoError> {
     for own in own_changes(facts) {
         let size = size_of_new(facts, own.new)?;
+        let promised = match own.new.filter(|_| size <= limit.max) {
+            Some(entry) => promised_by_pointer(facts, entry, size)?,
+            None => None,
+        };
+        let size = promised.unwrap_or(size);
         if size <= limit.max {
             continue;
         }
         let mut place = Place::new(Part::Path);
         place.commit = own.commit;
         place.path = Some(own.path.clone()).filter(|path| !path.is_empty());
-        let mut found = Finding::new("limit/file-bytes", "a file is too large", place);
+        let title = match promised {
+            Some(_) => "a file that a pointer stands for is too large",
+            None => "a file is too large",
+        };
+        let mut found = Finding::new("limit/file-bytes", title, place);
         found.detail = Some(format!("{size} bytes, at most {} may pass", limit.max));
         found.decided_by = Some(limit.at.clone());
         findings.push(found);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size_in_pointer;
+
+    #[test]
+    fn whatever_git_lfs_takes_for_a_pointer_is_one() {
+        let of = |text: &str| size_in_pointer(text.as_bytes());
+        let oid = "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393";
+        for (version, end) in [
+            ("https://git-lfs.github.com/spec/v1", "\n"),
+            ("https://hawser.github.com/spec/v1", "\r\n"),
+            ("http://git-media.io/v/2", "\n"),
+        ] {
+            let text = format!("version {version}{end}{oid}{end}size 12345{end}");
+            assert_eq!(of(&text), Some(12_345), "{text}");
+            assert_eq!(of(text.trim_end()), Some(12_345), "{text}");
+            assert_eq!(of(&format!("\n {text}")), Some(12_345), "{text}");
+        }
+        let huge = "version https://git-lfs.github.com/spec/v1\nsize 99999999999999999999999\n";
+        assert_eq!(of(huge), Some(u64::MAX));
+        for text in [
+            "",
+            "size 12345\n",
+            "version 1.2 of git-lfs\nsizes vary\n",
+            "About git-lfs: version https://git-lfs.github.com/spec/v1\nsize 12345\n",
+            "version https://example.org/spec/v1\nsize 12345\n",
+            "version https://git-lfs.github.com/spec/v1\nsize -1\n",
+        ] {
+            assert_eq!(of(text), None, "{text}");
+        }
+    }
 }
