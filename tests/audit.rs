@@ -19,7 +19,7 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    fn of(output: &Output) -> Told {
+    pub(crate) fn of(output: &Output) -> Told {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let records = text
             .lines()
@@ -91,21 +91,21 @@ pub(crate) fn audit(world: &World, arguments: &[&str]) -> Told {
     Told::of(&command.output().unwrap())
 }
 
-fn secret(text: &str) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn secret(text: &str) -> (Vec<u8>, Vec<u8>) {
     let mut secrets = Vec::new();
     let text = expand(text, &mut secrets);
     (text, secrets.pop().unwrap())
 }
 
 /// A world without a policy, so that only what stands in the history counts.
-fn bare() -> World {
+pub(crate) fn bare() -> World {
     World::with(Setup {
         policy: None,
         ..Setup::default()
     })
 }
 
-fn land(clone: &Clone<'_>) {
+pub(crate) fn land(clone: &Clone<'_>) {
     // Past the hook, as somebody did before there was one.
     let _ = fs::remove_file(clone.world().server().join("hooks/pre-receive"));
     clone.git(&["push", "-q", "--all", "-f"]);

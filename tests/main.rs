@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod audit;
+mod audit_faults;
 mod audit_page;
 mod binary;
 mod browser;

@@ -23,7 +23,7 @@ use self::refs::{
 use super::commits::Node;
 use super::repository::{Question, Subject};
 use super::{record, shown, time};
-use crate::ledger::{Book, Decided, Event, Gap, Moved, Record};
+use crate::ledger::{Book, Decided, Event, Moved, Record};
 use crate::order::Order as _;
 use crate::push::Oid;
 use crate::repo::Repo;
@@ -201,21 +201,7 @@ impl<'a> Comparison<'a> {
             self.note("what follows a broken place of the ledger is compared all the same; a decision that was cut out shows as a move without one".into());
         }
         for gap in book.gaps() {
-            self.note(match gap {
-                Gap::OlderFileMissing(path) => format!(
-                    "{} continues a file that is not here: what was decided before is not known",
-                    named(path)
-                ),
-                Gap::NotLinked(count) => format!(
-                    "{count} files beside the ledger may be older ones, and nothing links them to it: they were not read"
-                ),
-                Gap::DoesNotSay(path) => {
-                    format!("{} does not say which file it continues", named(path))
-                }
-                Gap::CutShort(path, bytes) => {
-                    format!("the last {bytes} bytes of {} are an append that was cut short", named(path))
-                }
-            });
+            self.note(gap.to_string());
         }
     }
 

@@ -108,6 +108,17 @@ pub fn audit(subject: &Subject<'_>, question: &Question<'_>) -> Vec<Record> {
         });
     }
     let looked = catch_unwind(AssertUnwindSafe(|| look(subject, question, &mut about)));
+    // What is no longer there has no objects and no refs, which is not to be taken for a repository without any.
+    let git_dir = &subject.layout.common_dir;
+    for part in ["HEAD", "objects", "refs"] {
+        if git_dir.join(part).symlink_metadata().is_err() {
+            about.unread.push(record::Unread {
+                what: "the repository".into(),
+                why: format!("its {part} went away while it was looked at"),
+                objects: 0,
+            });
+        }
+    }
     let looked = looked.unwrap_or_else(|_| Err("the audit of it broke down".to_owned()));
     let mut records = match looked {
         Ok(records) => records,

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use bstr::BString;
+use bstr::{BString, ByteSlice as _};
 use jiff::Timestamp;
 
 use crate::check::{Check, Facts, Rule};
@@ -50,8 +50,8 @@ static RULES: &[Rule] = &[
     rule(
         "limit/file-bytes",
         "a file is too large",
-        "`limits: file_bytes` of the boundary, for each file that a new commit adds or modifies. A pointer of git-lfs counts as \
-         large as the file that it stands for.",
+        "`limits: file_bytes` of the boundary, for each file that a new commit adds or modifies. Of a pointer of Git LFS the size \
+         that it names counts: the file itself travels by another road, which the gate does not see.",
     ),
     rule(
         "limit/bytes",
@@ -308,98 +308,98 @@ fn size_of_new(facts: &Facts<'_>, new: Option<Entry>) -> Result<u64, RepoError> 
     }
 }
 
+/// git-lfs takes nothing longer for a pointer.
+const POINTER_MAX_BYTES: u64 = 1_024;
+/// One of these stands in every pointer that git-lfs reads.
+const POINTER_WORDS: &[&[u8]] = &[b"git-lfs", b"hawser", b"git-media"];
+
+/// The size that a pointer of Git LFS names.
+fn promised_by_pointer(
+    facts: &Facts<'_>,
+    entry: Entry,
+    size: u64,
+) -> Result<Option<u64>, RepoError> {
+    if size == 0 || size > POINTER_MAX_BYTES || !is_file(entry.mode) {
+        return Ok(None);
+    }
+    let mut text = Vec::new();
+    let blob = facts
+        .reader
+        .read(&entry.id, size, &mut text, facts.budget)?;
+    Ok(size_in_pointer(blob.data))
+}
+
+/// Read no more strictly than git-lfs does: what it takes for a pointer must not pass for a small file.
+fn size_in_pointer(text: &[u8]) -> Option<u64> {
+    let is_pointer = text.trim_start().starts_with(b"version")
+        && POINTER_WORDS.iter().any(|word| text.contains_str(word));
+    let mut lines = text.lines().map(|line| line.trim());
+    let line = lines.find(|line| is_pointer && line.starts_with(b"size"))?;
+    let digits = std::str::from_utf8(line[4..].trim()).ok()?;
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    // A number that fits nowhere is larger than every limit.
+    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
+}
+
 fn judge_file_bytes(
     facts: &Facts<'_>,
     limit: &Limit,
     findings: &mut Vec<Finding>,
 ) -> Result<(), RepoError> {
     for own in own_changes(facts) {
-        let stored = size_of_new(facts, own.new)?;
-        let pointed = pointed_to(facts, own.new, stored)?;
-        let size = pointed.unwrap_or(stored);
+        let size = size_of_new(facts, own.new)?;
+        let promised = match own.new.filter(|_| size <= limit.max) {
+            Some(entry) => promised_by_pointer(facts, entry, size)?,
+            None => None,
+        };
+        let size = promised.unwrap_or(size);
         if size <= limit.max {
             continue;
         }
         let mut place = Place::new(Part::Path);
         place.commit = own.commit;
         place.path = Some(own.path.clone()).filter(|path| !path.is_empty());
-        let mut found = Finding::new("limit/file-bytes", "a file is too large", place);
-        let by = pointed.map_or("", |_| " by its git-lfs pointer");
-        found.detail = Some(format!("{size} bytes{by}, at most {} may pass", limit.max));
+        let title = match promised {
+            Some(_) => "a file that a pointer stands for is too large",
+            None => "a file is too large",
+        };
+        let mut found = Finding::new("limit/file-bytes", title, place);
+        found.detail = Some(format!("{size} bytes, at most {} may pass", limit.max));
         found.decided_by = Some(limit.at.clone());
         findings.push(found);
     }
     Ok(())
 }
 
-/// A pointer of git-lfs is shorter than this, by its specification.
-const POINTER_MAX_BYTES: u64 = 1024;
-
-/// Size of the file that a pointer of git-lfs stands for. The file itself travels by another road.
-fn pointed_to(
-    facts: &Facts<'_>,
-    new: Option<Entry>,
-    stored: u64,
-) -> Result<Option<u64>, RepoError> {
-    let Some(entry) = new.filter(|entry| is_file(entry.mode) && stored < POINTER_MAX_BYTES) else {
-        return Ok(None);
-    };
-    let mut buffer = Vec::new();
-    let object = facts.reader.find(&entry.id, &mut buffer, facts.budget)?;
-    Ok(object.and_then(|object| size_in_pointer(object.data)))
-}
-
-/// The size that a pointer names; one that is no number is larger than any limit. `None`: the text is no pointer. Blanks
-/// around lines are passed over, as git-lfs does.
-fn size_in_pointer(text: &[u8]) -> Option<u64> {
-    let mut lines = text
-        .trim_ascii()
-        .split(|byte| *byte == b'\n')
-        .map(<[u8]>::trim_ascii);
-    let version = lines.next()?.strip_prefix(b"version ")?;
-    // Its own address, and those that it had in its first year.
-    let is_lfs = [
-        &b"https://git-lfs.github.com/spec/"[..],
-        b"https://hawser.github.com/spec/",
-        b"http://git-media.io/v/",
-    ]
-    .iter()
-    .any(|start| version.trim_ascii_start().starts_with(start));
-    let size = lines
-        .find_map(|line| line.strip_prefix(b"size "))?
-        .trim_ascii();
-    let number = std::str::from_utf8(size)
-        .ok()
-        .and_then(|size| size.parse().ok());
-    is_lfs.then(|| number.unwrap_or(u64::MAX))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::size_in_pointer;
 
     #[test]
-    fn a_pointer_names_the_size_of_its_file() {
-        let pointer = |version: &str, size: &str| {
-            format!(
-                "version {version}\noid sha256:{}\nsize {size}\n",
-                "0".repeat(64)
-            )
-        };
-        let spec = "https://git-lfs.github.com/spec/v1";
-        for (text, size) in [
-            (pointer(spec, "12345"), Some(12_345)),
-            (pointer("https://hawser.github.com/spec/v1", "7"), Some(7)),
-            (pointer(spec, "12345").replace('\n', "\r\n"), Some(12_345)),
-            (format!("\n {}\n", pointer(spec, "5")), Some(5)),
-            (pointer(spec, "99999999999999999999999"), Some(u64::MAX)),
-            (pointer(spec, "-1"), Some(u64::MAX)),
-            (pointer("https://example.com/spec/v1", "5"), None),
-            (format!("# About\n{}", pointer(spec, "5")), None),
-            (format!("version {spec}\n"), None),
-            (String::new(), None),
+    fn whatever_git_lfs_takes_for_a_pointer_is_one() {
+        let of = |text: &str| size_in_pointer(text.as_bytes());
+        let oid = "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393";
+        for (version, end) in [
+            ("https://git-lfs.github.com/spec/v1", "\n"),
+            ("https://hawser.github.com/spec/v1", "\r\n"),
+            ("http://git-media.io/v/2", "\n"),
         ] {
-            assert_eq!(size_in_pointer(text.as_bytes()), size, "{text}");
+            let text = format!("version {version}{end}{oid}{end}size 12345{end}");
+            assert_eq!(of(&text), Some(12_345), "{text}");
+            assert_eq!(of(text.trim_end()), Some(12_345), "{text}");
+            assert_eq!(of(&format!("\n {text}")), Some(12_345), "{text}");
+        }
+        let huge = "version https://git-lfs.github.com/spec/v1\nsize 99999999999999999999999\n";
+        assert_eq!(of(huge), Some(u64::MAX));
+        for text in [
+            "",
+            "size 12345\n",
+            "version 1.2 of git-lfs\nsizes vary\n",
+            "About git-lfs: version https://git-lfs.github.com/spec/v1\nsize 12345\n",
+            "version https://example.org/spec/v1\nsize 12345\n",
+            "version https://git-lfs.github.com/spec/v1\nsize -1\n",
+        ] {
+            assert_eq!(of(text), None, "{text}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `ringfence ledger`: proves that the record is whole, and answers questions about it.
 
+mod filter;
 mod orders;
 #[cfg(test)]
 mod tests;
@@ -9,8 +10,9 @@ use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 
+use self::filter::{Chosen, Filter};
 use super::Exit;
-use crate::ledger::{self, Broken, Decided, Event, Found, Id, Moved, Record, Stopped};
+use crate::ledger::{self, Book, Broken, Decided, Event, Found, Id, Moved, Record, Stopped};
 use crate::policy::{Known, Policy};
 use crate::redact::Quoted;
 use crate::repo::Layout;
@@ -60,6 +62,9 @@ struct ShowArgs {
     /// `text`, or `jsonl`: as stored
     #[arg(long, value_name = "FORMAT", value_parser = ["text", "jsonl"], default_value = "text")]
     format: String,
+    /// All that each entry tells, not one line of it
+    #[arg(long)]
+    full: bool,
     /// The ledger [default: the one of the policy, else of the repository]
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -88,23 +93,6 @@ struct Place {
     /// The policy, which may name the ledger
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-}
-
-/// Which entries.
-#[derive(Debug, Default, clap::Args)]
-struct Filter {
-    /// Decisions about this identity
-    #[arg(long = "as", value_name = "ID")]
-    actor: Option<String>,
-    /// Not before this time: `2026-11-22` or `2026-11-22T20:12:05Z`
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    since: Option<jiff::Timestamp>,
-    /// Before this time
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    until: Option<jiff::Timestamp>,
-    /// Decisions with this verdict
-    #[arg(long, value_name = "VERDICT", value_parser = ["accept", "hold", "reject", "unjudged"])]
-    verdict: Option<String>,
 }
 
 fn parse_hash(text: &str) -> Result<[u8; 32], String> {
@@ -147,7 +135,7 @@ pub(super) fn run(args: &LedgerArgs, out: &mut dyn Write, err: &mut dyn Write) -
     let done = match &args.task {
         Task::Verify(args) => verify(&path, args.head, out, err),
         Task::Show(args) => show(&path, args, out, err),
-        Task::Export(args) => export(&path, &args.filter, out),
+        Task::Export(args) => export(&path, &args.filter, out, err),
         Task::Suppressions(args) => uses::run(&path, args, out, err),
         Task::Clock(args) => args.run(&path, out),
         Task::Assign(args) => args.run(&path, out, err),
@@ -242,15 +230,31 @@ fn verify(
     Ok(Exit::Accept)
 }
 
-fn export(path: &Path, filter: &Filter, out: &mut dyn Write) -> io::Result<Exit> {
-    for entry in ledger::records(path)? {
-        let (line, record) = entry?;
-        if filter.takes(&record) {
-            out.write_all(&line)?;
-            out.write_all(b"\n")?;
+/// The ledger with its older files.
+fn book(path: &Path, filter: &Filter) -> io::Result<Book> {
+    let mut files = filter.older.clone();
+    files.push(path.to_owned());
+    Book::read(&files)
+}
+
+fn export(
+    path: &Path,
+    filter: &Filter,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<Exit> {
+    let book = book(path, filter)?;
+    let mut chosen = Chosen::by(filter);
+    for file in book.files() {
+        for entry in ledger::records(file)? {
+            let (line, record) = entry?;
+            if chosen.takes(&record) {
+                out.write_all(&line)?;
+                out.write_all(b"\n")?;
+            }
         }
     }
-    Ok(Exit::Accept)
+    trust(&book, err)
 }
 
 fn show(
@@ -259,57 +263,65 @@ fn show(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<Exit> {
+    let book = book(path, &args.filter)?;
+    let mut chosen = Chosen::by(&args.filter);
     let mut found = false;
-    for entry in ledger::records(path)? {
-        let (line, record) = entry?;
-        let is_wanted = args.id.as_ref().is_none_or(|id| {
-            let is_landing = matches!(&record.entry.event, Event::Landed(landed)
-                if landed.decision.as_deref() == Some(id.as_str()));
-            record.id == id.as_str() || is_landing
-        });
-        if !is_wanted || !args.filter.takes(&record) {
-            continue;
-        }
-        found = true;
-        match (&*args.format, &args.id) {
-            ("jsonl", _) => {
-                out.write_all(&line)?;
-                out.write_all(b"\n")?;
+    for file in book.files() {
+        for entry in ledger::records(file)? {
+            let (line, record) = entry?;
+            let is_wanted = args.id.as_ref().is_none_or(|id| {
+                let is_landing = matches!(&record.entry.event, Event::Landed(landed)
+                    if landed.decision.as_deref() == Some(id.as_str()));
+                record.id == id.as_str() || is_landing
+            });
+            if !chosen.takes(&record) || !is_wanted {
+                continue;
             }
-            (_, None) => writeln!(out, "{}", brief(&record))?,
-            (_, Some(_)) => in_full(&record, out)?,
+            found = true;
+            match &*args.format {
+                "jsonl" => {
+                    out.write_all(&line)?;
+                    out.write_all(b"\n")?;
+                }
+                _ if args.id.is_some() || args.full => in_full(&record, out)?,
+                _ => writeln!(out, "{}", brief(&record))?,
+            }
         }
     }
+    let trusted = trust(&book, err)?;
     match &args.id {
         Some(id) if !found => {
             writeln!(err, "error: {}: no entry {id}", path.display())?;
             Ok(Exit::Refuse)
         }
-        _ => Ok(Exit::Accept),
+        _ => Ok(trusted),
     }
 }
 
-impl Filter {
-    fn takes(&self, record: &Record) -> bool {
-        let decided = match &record.entry.event {
-            Event::Decision(decided) => Some(decided),
-            _ => None,
-        };
-        let about = match &record.entry.event {
-            Event::Decision(decided) => decided.actor.as_ref(),
-            Event::Suspended(stopped) | Event::Resumed(stopped) => Some(&stopped.identity),
-            _ => None,
-        };
-        let actor = |wanted: &String| about == Some(wanted);
-        let verdict = |wanted: &String| decided.is_some_and(|d| d.verdict == *wanted);
-        // A time that cannot be read is never left out: this is evidence.
-        let time = record.entry.time.parse::<jiff::Timestamp>().ok();
-        let since = |from: jiff::Timestamp| time.is_none_or(|time| time >= from);
-        let until = |to: jiff::Timestamp| time.is_none_or(|time| time < to);
-        self.actor.as_ref().is_none_or(actor)
-            && self.verdict.as_ref().is_none_or(verdict)
-            && self.since.is_none_or(since)
-            && self.until.is_none_or(until)
+/// Whoever reads the record must know whether it is what was written.
+fn trust(book: &Book, err: &mut dyn Write) -> io::Result<Exit> {
+    let (flaws, count) = book.flaws();
+    for gap in book.gaps() {
+        writeln!(err, "warning: {gap}")?;
+    }
+    for flaw in flaws {
+        writeln!(
+            err,
+            "error: {}:{}: {}",
+            flaw.path.display(),
+            flaw.line,
+            flaw.why
+        )?;
+    }
+    match count {
+        0 => Ok(Exit::Accept),
+        _ => {
+            writeln!(
+                err,
+                "error: the chain is broken: what stands there need not be what was written"
+            )?;
+            Ok(Exit::Refuse)
+        }
     }
 }
 

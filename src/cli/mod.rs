@@ -77,7 +77,7 @@ enum Command {
     /// Let an identity push again that was suspended
     Resume(suspend::SuspendArgs),
     /// Prove the record, and ask it
-    Ledger(ledger::LedgerArgs),
+    Ledger(Box<ledger::LedgerArgs>),
     /// Check, show, explain and test the policy
     Policy(policy::PolicyArgs),
 }

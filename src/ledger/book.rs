@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use super::chain::{self, Broken, GENESIS, LINE_MAX_BYTES, Record, Walk};
 use super::entry::Event;
 use super::rotated;
+use crate::redact::Quoted;
 
 /// Flaws that are listed; `flaw_count` has all.
 const FLAWS_MAX: usize = 100;
@@ -37,6 +39,35 @@ pub enum Gap {
     DoesNotSay(PathBuf),
     /// The last append was cut short: so many bytes are no entry.
     CutShort(PathBuf, u64),
+}
+
+impl std::fmt::Display for Gap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown = |path: &Path| Quoted(path.as_os_str().as_bytes()).to_string();
+        match self {
+            Gap::OlderFileMissing(path) => {
+                let path = shown(path);
+                write!(
+                    f,
+                    "{path} continues a file that is not here: what was decided before is not known"
+                )
+            }
+            Gap::NotLinked(count) => write!(
+                f,
+                "{count} files beside the ledger may be older ones, and nothing links them to it: they were not read"
+            ),
+            Gap::DoesNotSay(path) => {
+                write!(f, "{} does not say which file it continues", shown(path))
+            }
+            Gap::CutShort(path, bytes) => {
+                write!(
+                    f,
+                    "the last {bytes} bytes of {} are an append that was cut short",
+                    shown(path)
+                )
+            }
+        }
+    }
 }
 
 /// A ledger and its older files.
@@ -210,6 +241,11 @@ impl Book {
     /// The ledger itself.
     pub fn path(&self) -> &Path {
         self.files.last().map_or(Path::new(""), PathBuf::as_path)
+    }
+
+    /// All files, oldest first.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// Entries.

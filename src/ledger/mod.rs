@@ -16,7 +16,7 @@ mod tail;
 mod words;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -376,9 +376,9 @@ impl Ledger {
     }
 }
 
-/// Reads the entries of a ledger in order; lines that are no entries are left out (`verify` reports them).
+/// Reads the entries of a ledger in order, also of one that is packed (`.gz`); lines that are no entries are left out (`verify` reports them).
 pub fn records(path: &Path) -> io::Result<impl Iterator<Item = io::Result<(Vec<u8>, Record)>>> {
-    let mut from = BufReader::with_capacity(64 << 10, File::open(path)?);
+    let mut from = rotated::open(path)?;
     let limit = u64::try_from(chain::LINE_MAX_BYTES + 1).unwrap_or(u64::MAX);
     Ok(std::iter::from_fn(move || {
         loop {

@@ -65,6 +65,8 @@ fn unquote(text: &[u8]) -> Option<(Vec<u8>, usize)> {
 /// Alternates of alternates that git still follows.
 const DEPTH: usize = 5;
 
+/// Longest list that is read.
+const LIST_MAX_BYTES: u64 = 4 << 20;
 /// Missing ones that are told.
 const MISSING_MAX: usize = 16;
 
@@ -77,7 +79,7 @@ pub(super) fn of(dir: &Path) -> Result<Vec<PathBuf>, String> {
         let mut deeper = Vec::new();
         for dir in &next {
             let list = dir.join("info/alternates");
-            let text = match std::fs::read(&list) {
+            let text = match super::read_file(&list, LIST_MAX_BYTES) {
                 Ok(text) => text,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(format!("{}: {error}", list.display())),
@@ -102,7 +104,7 @@ pub(super) fn of(dir: &Path) -> Result<Vec<PathBuf>, String> {
 
 /// The entries of `dir/info/alternates` that lead to no folder. What the folders themselves borrow is not looked at.
 pub(super) fn missing(dir: &Path) -> Vec<PathBuf> {
-    let text = std::fs::read(dir.join("info/alternates")).unwrap_or_default();
+    let text = super::read_file(&dir.join("info/alternates"), LIST_MAX_BYTES).unwrap_or_default();
     let entries = split(&text, b'\n');
     let mut missing: Vec<_> = entries
         .into_iter()

@@ -24,17 +24,7 @@ const CONFIG_MAX_BYTES: u64 = 4 << 20;
 /// Reads the config file; one that is not there means the first format.
 pub(super) fn read(path: &Path) -> Result<Format, RepoError> {
     let open = |why: String| RepoError::Open(format!("{}: {why}", path.display()));
-    let size = match std::fs::metadata(path) {
-        // A device has no end.
-        Ok(found) if !found.is_file() => return Err(open("it is not a regular file".into())),
-        Ok(found) => found.len(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
-        Err(error) => return Err(open(error.to_string())),
-    };
-    if size > CONFIG_MAX_BYTES {
-        return Err(open("too long".into()));
-    }
-    let text = match std::fs::read(path) {
+    let text = match super::read_file(path, CONFIG_MAX_BYTES) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(open(error.to_string())),

@@ -155,10 +155,13 @@ pub fn contains(repo: &Repo, old: &Oid, new: &Oid, budget: &Budget) -> Result<bo
     graph.is_ancestor(old, new)
 }
 
+/// Longest list of shallow commits that is read.
+const SHALLOW_MAX_BYTES: u64 = 256 << 20;
+
 /// The repository's own shallow boundary.
 pub(super) fn shallow(repo: &Repo) -> Result<HashSet<Oid>, RepoError> {
     let path = repo.layout().common_dir.join("shallow");
-    match std::fs::read(&path) {
+    match super::read_file(&path, SHALLOW_MAX_BYTES) {
         Ok(text) => Ok(text
             .split(|byte| *byte == b'\n')
             .filter_map(|line| Oid::from_hex(line).ok())

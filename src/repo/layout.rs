@@ -188,13 +188,8 @@ const POINTER_MAX_BYTES: u64 = 64 << 10;
 
 fn read_pointer(path: &Path) -> Result<Vec<u8>, RepoError> {
     let cannot = |why: String| RepoError::Open(format!("{}: {why}", path.display()));
-    let size = std::fs::metadata(path)
-        .map_err(|error| cannot(error.to_string()))?
-        .len();
-    if size > POINTER_MAX_BYTES {
-        return Err(cannot("too long".into()));
-    }
-    let mut text = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
+    let mut text =
+        super::read_file(path, POINTER_MAX_BYTES).map_err(|error| cannot(error.to_string()))?;
     while matches!(text.last(), Some(b'\n' | b'\r')) {
         text.pop();
     }

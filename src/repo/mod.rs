@@ -28,6 +28,9 @@ mod text_merge;
 mod trees;
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
 
 pub use changes::{Change, Entry, Origin};
 pub use differ::{Differ, Differing};
@@ -76,6 +79,20 @@ impl RepoError {
             RepoError::Missing(_) | RepoError::Exhausted(_) => self.to_string(),
         }
     }
+}
+
+/// Reads a regular file of at most so many bytes: a device or a pipe, which a link may lead to, has no end.
+fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let found = std::fs::metadata(path)?;
+    if !found.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    if found.len() > most {
+        return Err(io::Error::other("it is too long"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Looks up one environment variable. The process environment is read by name alone, never as a whole:

@@ -25,6 +25,12 @@ struct Packed {
 
 impl Packed {
     fn open(path: &Path) -> Result<Option<Packed>, RepoError> {
+        match std::fs::metadata(path) {
+            // A device seems to be empty, and a pipe waits.
+            Ok(found) if !found.is_file() => return Err(refuse("it is not a regular file")),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            _ => {}
+        }
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

@@ -51,6 +51,8 @@ impl Store {
         self.opened
             .get_or_init(|| {
                 let packed_at = self.packed_at();
+                // The store reads the lists itself, whatever they are.
+                super::alternates::of(&self.dir)?;
                 let slots = count_indices(&self.dir)? + SPARE_SLOTS;
                 let options = gix_odb::store::init::Options {
                     slots: gix_odb::store::init::Slots::Given(

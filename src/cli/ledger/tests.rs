@@ -97,7 +97,9 @@ fn filters() {
         text.lines().count()
     };
     assert_eq!(count(&[]), 5);
-    assert_eq!(count(&["--as", "docs-bot"]), 2);
+    // With what came of it.
+    assert_eq!(count(&["--as", "docs-bot"]), 3);
+    assert_eq!(count(&["--as", "nobody"]), 0);
     assert_eq!(count(&["--verdict", "reject"]), 2);
     assert_eq!(count(&["--verdict", "reject", "--as", "docs-bot"]), 1);
     assert_eq!(count(&["--since", "2026-11-22T20:02:05.007Z"]), 3);
@@ -105,6 +107,100 @@ fn filters() {
     assert_eq!(count(&["--since", "2026-11-23"]), 0);
     let wrong = ["export", "--since", "yesterday"];
     assert!(Typed::try_parse_from([&["ledger"][..], &wrong].concat()).is_err());
+}
+
+/// What an agent did in a while, what it tried, and on which way.
+#[test]
+fn an_incident_is_asked_about_by_everything_that_an_entry_tells() {
+    let (folder, path) = sample();
+    let ledger = Ledger::open(Path::new(&path)).unwrap();
+    let now = jiff::Timestamp::now();
+    let pusher = crate::push::Pusher {
+        account: Some("docs-bot".into()),
+        ..Default::default()
+    };
+    let plain = crate::push::HostKind::Plain;
+    let append = |entry: &Entry| drop(ledger.append(entry, Duration::from_secs(5)).unwrap());
+    append(&Entry::refused_input("malformed", plain, &pusher, now));
+    let stopped = |identity: &str| Stopped {
+        identity: identity.into(),
+        by: "alice".into(),
+        reason: None,
+    };
+    append(&Entry::suspended(stopped("docs-bot"), now));
+    append(&Entry::suspended(stopped("other"), now));
+    append(&Entry::clock("alice".into(), now));
+    let count = |arguments: &[&str]| {
+        let (exit, text) =
+            typed(&[&["show", "--format", "jsonl", "--file", &path], arguments].concat());
+        assert_eq!(exit, Exit::Accept, "{text}");
+        text.lines().count()
+    };
+    assert_eq!(count(&[]), 9);
+    // Two decisions, what came of one, and the order.
+    assert_eq!(count(&["--as", "docs-bot"]), 4);
+    assert_eq!(count(&["--as", "docs-bot", "--verdict", "accept"]), 2);
+    let account = samples::clean().pusher.account.unwrap();
+    assert_eq!(account, "docs-bot");
+    assert_eq!(
+        count(&["--account", "docs-bot"]),
+        5,
+        "refused input too, and one without an identity"
+    );
+    assert_eq!(count(&["--repository", "org/*"]), 3);
+    assert_eq!(count(&["--repository", "other/*"]), 0);
+    assert_eq!(
+        count(&["--ref", "refs/heads/agents/**"]),
+        5,
+        "what landed too"
+    );
+    assert_eq!(count(&["--ref", "refs/heads/main"]), 0);
+    assert_eq!(count(&["--rule", "secret"]), 2);
+    assert_eq!(count(&["--rule", "secret/*"]), 2);
+    assert_eq!(
+        count(&["--rule", "secret/github-pat", "--as", "docs-bot"]),
+        1
+    );
+    assert_eq!(count(&["--rule", "secret/github"]), 0);
+    assert_eq!(count(&["--path", "docs/a.md"]), 1);
+    assert_eq!(
+        count(&["--path", "docs/\u{1b}*"]),
+        1,
+        "the exact bytes count"
+    );
+    assert!(Typed::try_parse_from(["ledger", "show", "--path", "a/**b"]).is_err());
+    let (_, full) = typed(&["show", "--full", "--verdict", "reject", "--file", &path]);
+    assert_eq!(full.matches("  repository: ").count(), 2, "{full}");
+    drop(folder);
+}
+
+#[test]
+fn what_is_shown_is_told_to_be_what_was_written_or_not() {
+    let (folder, path) = sample();
+    // An older file comes first.
+    let older = folder.path().join("old.jsonl");
+    fs::copy(&path, &older).unwrap();
+    let (exit, text) = typed(&["export", &path, "--older", older.to_str().unwrap()]);
+    assert_eq!((exit, text.lines().count()), (Exit::Accept, 11), "{text}");
+    assert!(
+        text.contains("does not say which file it continues"),
+        "{text}"
+    );
+    let whole = fs::read_to_string(&path).unwrap();
+    fs::write(&path, whole.replacen("\"reject\"", "\"accept\"", 1)).unwrap();
+    for arguments in [&["show", "--file", &path] as &[&str], &["export", &path]] {
+        let (exit, text) = typed(arguments);
+        assert_eq!(exit, Exit::Refuse);
+        assert!(
+            text.contains(":3: ") && text.contains("the chain is broken"),
+            "{text}"
+        );
+        assert_eq!(
+            text.lines().count(),
+            5 + 2,
+            "all of it is shown all the same"
+        );
+    }
 }
 
 #[test]

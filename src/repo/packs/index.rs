@@ -1,8 +1,6 @@
 //! The index of a pack, both versions: which objects it has, and where. Taken apart here, since a crafted one must not end
 //! in a panic.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use crate::push::{HashKind, Oid};
@@ -23,10 +21,7 @@ pub(super) struct Index {
 impl Index {
     /// Reads the file and makes sure that it can be one: its length, its order.
     pub(super) fn read(path: &Path, hash: HashKind) -> Result<Index, String> {
-        let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|mut file| file.read_to_end(&mut bytes))
-            .map_err(|error| error.to_string())?;
+        let bytes = crate::repo::read_file(path, u64::MAX).map_err(|error| error.to_string())?;
         Self::of(bytes, hash).ok_or_else(|| "its index is damaged".to_owned())
     }
 

@@ -8,10 +8,13 @@ use gix_pack::data::entry::Header;
 
 use super::SIZE_MAX_BYTES;
 use super::pack::Pack;
+use crate::push::Oid;
 use crate::repo::Kind;
 
 /// What is read at once where entries are small: neighbours are decoded one after another.
 const WINDOW_BYTES: usize = 32 << 10;
+/// Longest loose file that is read: what does not pack takes a little more room in a stream than by itself.
+const LOOSE_MAX_BYTES: u64 = SIZE_MAX_BYTES + (16 << 20);
 /// Deflate makes no more of one byte.
 const RATIO_MAX: u64 = 1032;
 /// Room behind the end, with which the decompressor is faster.
@@ -26,6 +29,12 @@ pub(super) struct Reading {
     /// The pack whose bytes are in the window, where they begin, and the bytes.
     window: (usize, u64, Vec<u8>),
     spare: Vec<Vec<u8>>,
+}
+
+/// Whether an object is the one that its name says. A loose file is not where its index says, but where its name says, and has no
+/// checksum but that of its stream.
+pub(super) fn is_own(id: &Oid, kind: Kind, text: &[u8]) -> bool {
+    gix_object::compute_hash(id.kind(), kind, text).is_ok_and(|own| own == *id)
 }
 
 /// Why an object cannot be read.
@@ -103,7 +112,7 @@ impl Reading {
 
     /// A loose object. `None`: it is not there any more.
     pub(super) fn loose(&mut self, path: &Path, into: &mut Vec<u8>) -> Result<Option<Kind>, Why> {
-        let packed = match std::fs::read(path) {
+        let packed = match crate::repo::read_file(path, LOOSE_MAX_BYTES) {
             Ok(packed) => packed,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.to_string()),

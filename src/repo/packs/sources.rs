@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::index::Index;
 use super::pack::{Entry, NONE, Pack, Refused, State};
-use super::reading::Reading;
+use super::reading::{Reading, is_own};
 use super::work::{Failure, Root};
 use super::{Unread, Visit, delta};
 use crate::push::{HashKind, Oid};
@@ -415,9 +415,7 @@ impl Sources {
         let found = packed.or_else(|| {
             let mut text = Vec::new();
             let kind = reading.loose(&self.loose_file(id)?, &mut text).ok()??;
-            // A loose file is not where its index says, but where its name says.
-            let own = gix_object::compute_hash(id.kind(), kind, &text).ok()?;
-            (own == *id).then_some((kind, text))
+            is_own(id, kind, &text).then_some((kind, text))
         });
         match found {
             Some((Kind::Tree, _)) => true,

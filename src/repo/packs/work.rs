@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::pack::{Pack, State};
-use super::reading::Reading;
+use super::reading::{Reading, is_own};
 use super::sources::Sources;
 use super::{Part, Visit, delta};
 use crate::push::Oid;
@@ -310,6 +310,12 @@ impl<'w, V: Visit> Worker<'w, V> {
         match self.reading.loose(&path, &mut text) {
             Ok(Some(Kind::Tree)) => {}
             Ok(Some(kind)) if self.visitor.wants(&id, kind) => match kind {
+                _ if !is_own(&id, kind, &text) => self.failures.push(Failure {
+                    id,
+                    pack: None,
+                    why: "its content does not match its id".to_owned(),
+                    objects: vec![id],
+                }),
                 Kind::Blob => drop(self.visitor.blob(&id, &text)),
                 _ => self.visitor.object(&id, kind, &text),
             },
