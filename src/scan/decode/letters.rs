@@ -234,7 +234,11 @@ fn runs_in(text: &[u8], part: Range<usize>, runs: &mut Vec<(u32, u32)>) {
         .get(at..)
         .and_then(|rest| rest.first_chunk::<STEP>())
     {
-        let letters = step.map(|byte| u8::from(is_base64_letter(byte)));
+        // Without a branch: it becomes vector code.
+        let mut letters = [0; STEP];
+        for (letter, byte) in letters.iter_mut().zip(step) {
+            *letter = u8::from(is_base64_letter(*byte));
+        }
         let (words, _) = letters.as_chunks::<WORD>();
         for (word, letters) in words.iter().enumerate() {
             if u64::from_le_bytes(*letters) == u64::from_le_bytes([1; WORD]) {
