@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 #[path = "build/agents.rs"]
 mod agents;
+#[path = "build/page.rs"]
+mod page;
 #[path = "build/presets.rs"]
 mod presets;
 #[path = "build/secrets.rs"]
@@ -19,6 +21,7 @@ fn main() {
     let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
     agents::compile(&root.join("rules"), &out);
+    page::compile(&out);
     presets::compile(&root.join("rules"), &out);
     secrets::compile(&out);
 }

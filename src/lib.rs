@@ -4,7 +4,7 @@
 //!
 //! | floor | modules |
 //! |---|---|
-//! | 0 nouns | `push`, `finding`, `redact`, `budget`, `standing`, `yaml` |
+//! | 0 nouns | `push`, `finding`, `order`, `redact`, `budget`, `standing`, `yaml` |
 //! | 1 the world, read only | `policy`, `repo`, `identity` |
 //! | 2 origin | `host` |
 //! | 3 facts | `scan`, `check` |
@@ -13,6 +13,7 @@
 
 pub mod budget;
 pub mod finding;
+mod order;
 pub mod push;
 pub mod redact;
 pub mod standing;

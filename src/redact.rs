@@ -132,9 +132,71 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
+/// The bytes that [`Quoted`] shows as `text`; `None` where it shows only a part of them.
+pub fn unquoted(text: &str) -> Option<Vec<u8>> {
+    let is_cut =
+        text.ends_with(" bytes)") && text.contains("... (") && text.len() > SHOWN_MAX_BYTES;
+    if is_cut {
+        return None;
+    }
+    let Some(inner) = text.strip_prefix('"') else {
+        return Some(text.as_bytes().to_vec());
+    };
+    let mut rest = inner.strip_suffix('"')?.bytes();
+    let mut bytes = Vec::new();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'\\' => match rest.next()? {
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b't' => b'\t',
+                same @ (b'"' | b'\\') => same,
+                high => {
+                    let mut digits = [high, rest.next()?, rest.next()?].into_iter();
+                    let value = digits.try_fold(0_u32, |value, digit| {
+                        let digit = char::from(digit).to_digit(8)?;
+                        Some(value * 8 + digit)
+                    })?;
+                    u8::try_from(value).ok()?
+                }
+            },
+            plain => plain,
+        });
+    }
+    Some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_quoted_can_be_read_back_unless_it_was_cut() {
+        let all: Vec<u8> = (0..=255).collect();
+        let long = [b'a'; SHOWN_MAX_BYTES];
+        for bytes in [
+            &all[..120],
+            &all[120..200],
+            &all[200..],
+            b"",
+            b" a",
+            b"a/b",
+            &long,
+        ] {
+            let shown = Quoted(bytes).to_string();
+            assert_eq!(unquoted(&shown).as_deref(), Some(bytes), "{shown}");
+        }
+        let cut = Quoted(&[b'a'; SHOWN_MAX_BYTES + 1]).to_string();
+        for shown in [
+            &cut,
+            &Quoted(&all).to_string(),
+            "\"a",
+            "\"\\77\"",
+            "\"\\777\"",
+        ] {
+            assert_eq!(unquoted(shown), None, "{shown}");
+        }
+    }
 
     #[test]
     fn a_fingerprint_depends_on_key_rule_and_value_alone() {

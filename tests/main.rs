@@ -4,8 +4,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod audit;
 mod binary;
 mod cases;
+mod coverage;
 mod demo;
 mod faults;
 mod keys;

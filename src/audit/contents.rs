@@ -26,6 +26,8 @@ pub trait Collect: Send {
     fn commit(&mut self, id: &Oid, data: &[u8]);
     /// An annotated tag as it is stored.
     fn tag(&mut self, id: &Oid, data: &[u8]);
+    /// A blob of so many bytes was looked at.
+    fn blob(&mut self, _bytes: u64) {}
 }
 
 /// One hit of the check `secrets` in one blob.
@@ -38,6 +40,19 @@ pub struct Found {
 }
 
 impl Found {
+    /// A hit in one blob.
+    pub(super) fn new(hit: Hit) -> Found {
+        Found {
+            bytes: hit.bytes.clone(),
+            hit: Arc::new(hit),
+        }
+    }
+
+    /// The hit, with the place that it has in some blob.
+    pub(super) fn as_shared(&self) -> &Hit {
+        &self.hit
+    }
+
     /// The hit as the check tells it of this blob.
     pub fn hit(&self) -> Hit {
         Hit {
@@ -171,6 +186,7 @@ impl<C: Collect> Scan<'_, C> {
     }
 
     fn count(&mut self, text: &[u8], scanned: usize) {
+        self.collect.blob(text.len() as u64);
         let counts = &mut self.found.counts;
         counts.blobs += 1;
         counts.bytes += text.len() as u64;

@@ -10,13 +10,15 @@ mod paths;
 mod refs;
 mod secrets;
 mod signatures;
+mod texts;
 mod unicode;
 
 use std::ops::Range;
 
 pub(crate) use limits::{Brings, over_time, too_many_lines};
 pub(crate) use secrets::{hits, masked};
-pub(crate) use unicode::is_plain;
+pub(crate) use texts::{of_commit as texts_of_commit, of_tag as texts_of_tag};
+pub(crate) use unicode::{is_for_agents, is_plain};
 
 use crate::budget::Budget;
 use crate::finding::{Confidence, Evidence, Finding, Level, Part, PolicyAt, RuleId};
@@ -234,6 +236,15 @@ pub fn find_rule(id: &str) -> (&'static str, Option<&'static Rule>) {
         }
     }
     ("unknown", None)
+}
+
+/// The level of a content finding where no policy was given.
+pub(crate) fn default_level(rule: &str, confidence: Option<Confidence>) -> Level {
+    match confidence {
+        Some(Confidence::Possible) => Level::Warn,
+        Some(_) => Level::Deny,
+        None => find_rule(rule).1.map_or(Level::Deny, |rule| rule.default),
+    }
 }
 
 /// Whether a push that this rule refuses may pass unchanged at another time, or once somebody has acted: it says nothing

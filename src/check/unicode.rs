@@ -353,6 +353,16 @@ fn is_odd(byte: u8) -> bool {
     (byte.wrapping_sub(0x20) > 0x5e) & !blank
 }
 
+/// Whether a text at this path is for agents to read, and so is judged more strictly.
+pub(crate) fn is_for_agents(path: &[u8]) -> bool {
+    let text = Text {
+        part: Part::Content,
+        path: Some(path),
+        bytes: b"",
+    };
+    Ground::of(&text) == Ground::Strict
+}
+
 /// Whether every byte must be looked at: names, and texts for agents with carriage returns.
 fn is_close(ground: Ground, text: &Text<'_>) -> bool {
     names_a_thing(text.part)

@@ -1,5 +1,6 @@
 //! The commands: one file each. This one parses and dispatches.
 
+mod audit;
 mod check;
 mod demo;
 mod doctor;
@@ -61,6 +62,8 @@ enum Command {
     Check(check::Args),
     /// Find secrets and hidden text in files, folders and standard input
     Scan(scan::ScanArgs),
+    /// Find what agents did and which secrets lie in whole histories
+    Audit(Box<audit::AuditArgs>),
     /// List and show the rules, and prove that the secret formats are found
     Rules(rules::RulesArgs),
     /// Put the hook where a host runs it
@@ -121,12 +124,17 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
             };
         }
     };
+    if let Command::Audit(args) = &cli.command {
+        // Its threads tell how far they are, so no thread holds the lock of an output meanwhile.
+        return audit::run(args, &mut io::stdout(), &mut io::stderr()).into();
+    }
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     match cli.command {
         Command::Demo(args) => demo::run(&args, &mut out, &mut err),
         Command::Hook(args) => args.run(),
         Command::Check(args) => server::told(args.run(&mut out), &mut err),
         Command::Scan(args) => scan::run(&args, &mut out, &mut err),
+        Command::Audit(_) => unreachable!("it was run above"),
         Command::Rules(args) => rules::run(&args, &mut out, &mut err),
         Command::Install(args) => install::install(&args, &mut out, &mut err),
         Command::Uninstall(args) => install::uninstall(&args, &mut out, &mut err),

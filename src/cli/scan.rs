@@ -128,7 +128,7 @@ fn scan(args: &ScanArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exi
 }
 
 /// The key given, or the user's own, made on first use.
-fn key(given: Option<&Path>) -> Result<FingerprintKey, String> {
+pub(super) fn key(given: Option<&Path>) -> Result<FingerprintKey, String> {
     if let Some(path) = given {
         let shown = Quoted(path.as_os_str().as_bytes()).to_string();
         return ledger::key_in(path).map_err(|error| format!("--key {shown}: {error}"));
@@ -295,7 +295,7 @@ impl Walk<'_> {
     /// Tells of one hit, unless the policy or the baseline has an answer to it.
     fn hit(&mut self, name: &[u8], text: &Text<'_>, hit: &Hit, at: (u64, usize)) {
         let level = match &mut self.weights {
-            None => weight::default_level(hit),
+            None => check::default_level(&hit.rule, hit.confidence),
             Some(weights) => {
                 // Standard input is no path of a repository.
                 let is_file = text.part == Part::Path || text.path.is_some();

@@ -12,6 +12,7 @@ use super::install::git_dirs;
 use super::install::lines::{Lines, shown};
 use crate::check;
 use crate::ledger::{Ledger, LedgerError, Stopped, default_path, key_beside};
+use crate::order::Order as _;
 use crate::policy::Policy;
 use crate::repo::Layout;
 
@@ -142,7 +143,7 @@ impl Place {
                 ));
             }
         }
-        ledgers.sort();
+        ledgers.order();
         ledgers.dedup();
         if ledgers.is_empty() && lines.errors() == 0 {
             return Err(format!(

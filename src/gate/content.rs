@@ -1,5 +1,6 @@
 //! Every text that a push brings goes through the content checks once; what hits is told from what was there before.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -222,45 +223,32 @@ impl Pass<'_> {
         let mut count = 0;
         for new in &history.commits {
             let commit = &new.commit;
-            let mut place = Place::new(Part::Message);
-            place.commit = Some(commit.id);
-            place.ref_name = self.ref_of(&new.updates);
-            self.small(&place, &commit.message, findings)?;
-            place.part = Part::Author;
-            self.small(&place, &commit.author.raw, findings)?;
-            place.part = Part::Committer;
-            self.small(&place, &commit.committer.raw, findings)?;
-            self.headers(place, &commit.headers, findings)?;
+            let ref_name = self.ref_of(&new.updates);
+            let texts = check::texts_of_commit(commit);
+            self.texts(commit.id, ref_name, &texts, findings)?;
             count += 1;
         }
         for new in &history.tags {
-            let tag = &new.tag;
-            let mut place = Place::new(Part::TagMessage);
-            place.commit = Some(tag.id);
-            place.ref_name = self.ref_of(&new.updates);
-            self.small(&place, &tag.message, findings)?;
-            place.part = Part::Header;
-            self.small(&place, &tag.name, findings)?;
-            if let Some(tagger) = &tag.tagger {
-                place.part = Part::Tagger;
-                self.small(&place, &tagger.raw, findings)?;
-            }
-            self.headers(place, &tag.headers, findings)?;
+            let ref_name = self.ref_of(&new.updates);
+            let texts = check::texts_of_tag(&new.tag);
+            self.texts(new.tag.id, ref_name, &texts, findings)?;
         }
         Ok(count)
     }
 
-    /// Headers as they stand in the object, for a name is as free a text as a value.
-    fn headers(
+    fn texts(
         &self,
-        mut place: Place,
-        headers: &[(BString, BString)],
+        id: Oid,
+        ref_name: Option<RefName>,
+        texts: &[(Part, Cow<'_, [u8]>)],
         findings: &mut Vec<Finding>,
     ) -> Result<(), Unjudged> {
-        place.part = Part::Header;
-        for (name, value) in headers {
-            let line = [name.as_slice(), value].join(&b' ');
-            self.small(&place, &line, findings)?;
+        let mut place = Place::new(Part::Message);
+        place.commit = Some(id);
+        place.ref_name = ref_name;
+        for (part, bytes) in texts {
+            place.part = *part;
+            self.small(&place, bytes, findings)?;
         }
         Ok(())
     }

@@ -170,6 +170,24 @@ pub fn repository_names(git_dir: &Path, config: &HostConfig) -> Result<Vec<Strin
     repository::names(git_dir, config.root.as_deref())
 }
 
+/// Names of a repository that stands in a host's storage, while nobody pushes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredNames {
+    /// As a hook in it would have them, most specific first.
+    pub names: Vec<String>,
+    /// The host's layout or the policy tells the name; else it is made of the last folders.
+    pub is_told: bool,
+}
+
+/// The names that a hook in this repository would have. `git_dir` is canonical; `gitlab_name`: what GitLab noted in its config.
+pub fn stored_names(
+    git_dir: &Path,
+    gitlab_name: Option<&str>,
+    config: &HostConfig,
+) -> Result<StoredNames, InputError> {
+    repository::stored(git_dir, gitlab_name, config)
+}
+
 /// A host's word on its errand holds, but bookkeeping only for the one ref shape that a forge keeps books in: a
 /// forged variable gains nothing anywhere else.
 fn errand(told: Option<Errand>, commands: &[Command]) -> Errand {

@@ -176,7 +176,7 @@ impl Claims {
     }
 
     fn name(&mut self, signature: &Signature, source: Source) {
-        for agent in named(&signature.name, &signature.email) {
+        for agent in of_name(&signature.name, &signature.email) {
             self.add(agent, source);
         }
     }
@@ -188,7 +188,7 @@ impl Claims {
                 let mut parts = trailer.value.split(|byte| matches!(byte, b'<' | b'>'));
                 let name = parts.next().unwrap_or_default();
                 for part in std::iter::once(&b""[..]).chain(parts) {
-                    for agent in named(name, part) {
+                    for agent in of_name(name, part) {
                         self.add(agent, Source::Trailer);
                     }
                 }
@@ -227,7 +227,7 @@ impl Claims {
 }
 
 /// The agents that a name or a mail address is of.
-fn named(name: &[u8], mail: &[u8]) -> impl Iterator<Item = &'static Agent> {
+pub fn of_name(name: &[u8], mail: &[u8]) -> impl Iterator<Item = &'static Agent> {
     let (name, mail) = (name.trim().to_lowercase(), mail.trim().to_lowercase());
     let is_name = move |known: &&str| match known.strip_prefix('*') {
         Some(end) => name.ends_with(end.as_bytes()),
@@ -240,7 +240,7 @@ fn named(name: &[u8], mail: &[u8]) -> impl Iterator<Item = &'static Agent> {
 
 /// Whether two names with their mail addresses are of one agent: some sign off by another address than they commit by.
 pub fn are_one_agent(one: (&[u8], &[u8]), other: (&[u8], &[u8])) -> bool {
-    named(one.0, one.1).any(|agent| named(other.0, other.1).any(|of| of.id == agent.id))
+    of_name(one.0, one.1).any(|agent| of_name(other.0, other.1).any(|of| of.id == agent.id))
 }
 
 fn lines(message: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -456,7 +456,7 @@ mod tests {
     #[test]
     fn names_and_addresses_are_whole() {
         let of = |name: &str, mail: &str| {
-            named(name.as_bytes(), mail.as_bytes())
+            of_name(name.as_bytes(), mail.as_bytes())
                 .map(|agent| agent.id)
                 .collect::<Vec<_>>()
         };

@@ -3,6 +3,7 @@
 //! One append costs a lock, one read of the tail, one write and one sync, however large the file is. The form
 //! of a line is in `chain.rs`, what it tells in `entry.rs`, and for people in `docs/ledger.md`.
 
+mod book;
 mod chain;
 mod entry;
 mod id;
@@ -27,6 +28,7 @@ use crate::push::{Pusher, RefUpdate};
 use crate::redact::FingerprintKey;
 use crate::standing::{Known, Past, Standing};
 
+pub use book::{Book, Flaw, Gap};
 pub use chain::{Broken, Link, Record, Verified, hex32, verify};
 pub(crate) use entry::shown_and_hex;
 use entry::time_of;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::chain;
 use super::entry::{Entry, Event};
+use crate::order::Order as _;
 
 /// Most files before the present one that are looked for.
 const FILES_MAX: usize = 10_000;
@@ -72,7 +73,7 @@ pub(super) fn before(ledger: &Path, file: &File) -> io::Result<(Vec<PathBuf>, bo
 }
 
 /// Files whose name is the ledger's and an ending, as logrotate gives them. Packed ones are for a person to name.
-fn beside(ledger: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn beside(ledger: &Path) -> io::Result<Vec<PathBuf>> {
     let folder = match ledger.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -94,7 +95,7 @@ fn beside(ledger: &Path) -> io::Result<Vec<PathBuf>> {
     };
     let files = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
     let mut files: Vec<PathBuf> = files.filter(is_one).take(FILES_MAX).collect();
-    files.sort();
+    files.order();
     Ok(files)
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::order::Order as _;
 use crate::yaml::shown;
 pub(super) use crate::yaml::{At, quoted};
 
@@ -224,7 +225,7 @@ impl<'t> Log<'t> {
     /// Errors, or the warnings if there are none.
     pub(super) fn finish(self, file: &Arc<str>) -> Result<Warnings, PolicyError> {
         let mut found = self.found;
-        found.sort_by_key(|mistake| (mistake.at.line, mistake.at.column));
+        found.order_by_key(|mistake| (mistake.at.line, mistake.at.column));
         if found
             .iter()
             .any(|mistake| mistake.severity == Severity::Error)

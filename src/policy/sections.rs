@@ -14,6 +14,7 @@ use super::read::{self, Fields};
 use super::signing;
 use super::{Home, HostConfig, Identity, Kind, Mode, Traits};
 use crate::budget::Bounds;
+use crate::order::Order as _;
 use crate::push::HostKind;
 use crate::yaml::{Node, Value};
 
@@ -414,7 +415,7 @@ fn traits<'t>(node: &Node<'t>, at: At, log: &mut Log<'t>) -> Traits {
             }
             slot.push(value.to_owned());
         }
-        slot.sort();
+        slot.order();
         slot.dedup();
     }
     if traits.is_empty() {

@@ -65,6 +65,9 @@ fn unquote(text: &[u8]) -> Option<(Vec<u8>, usize)> {
 /// Alternates of alternates that git still follows.
 const DEPTH: usize = 5;
 
+/// Missing ones that are told.
+const MISSING_MAX: usize = 16;
+
 /// The folders that `dir/info/alternates` names, and those that these name in turn. A relative entry counts from the
 /// object folder whose file names it.
 pub(super) fn of(dir: &Path) -> Result<Vec<PathBuf>, String> {
@@ -95,6 +98,18 @@ pub(super) fn of(dir: &Path) -> Result<Vec<PathBuf>, String> {
         next = deeper;
     }
     Err(format!("{}: alternates are nested too deep", dir.display()))
+}
+
+/// The entries of `dir/info/alternates` that lead to no folder. What the folders themselves borrow is not looked at.
+pub(super) fn missing(dir: &Path) -> Vec<PathBuf> {
+    let text = std::fs::read(dir.join("info/alternates")).unwrap_or_default();
+    let entries = split(&text, b'\n');
+    let mut missing: Vec<_> = entries
+        .into_iter()
+        .filter(|entry| !dir.join(entry).is_dir())
+        .collect();
+    missing.truncate(MISSING_MAX);
+    missing
 }
 
 #[cfg(test)]

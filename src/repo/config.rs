@@ -7,11 +7,15 @@ use super::RepoError;
 use super::layout::RefStorage;
 use crate::push::HashKind;
 
-/// How the repository is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How the repository is stored, and what its host noted there.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Format {
     pub(super) hash: HashKind,
     pub(super) refs: RefStorage,
+    /// A partial clone: `extensions.partialClone`, or a remote that promises what is not here.
+    pub(super) is_partial: bool,
+    /// GitLab's name of it, which its folder does not tell: `gitlab.fullPath`.
+    pub(super) gitlab_name: Option<String>,
 }
 
 /// Longest config that is read.
@@ -21,6 +25,8 @@ const CONFIG_MAX_BYTES: u64 = 4 << 20;
 pub(super) fn read(path: &Path) -> Result<Format, RepoError> {
     let open = |why: String| RepoError::Open(format!("{}: {why}", path.display()));
     let size = match std::fs::metadata(path) {
+        // A device has no end.
+        Ok(found) if !found.is_file() => return Err(open("it is not a regular file".into())),
         Ok(found) => found.len(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
         Err(error) => return Err(open(error.to_string())),
@@ -52,6 +58,8 @@ fn parse(text: &[u8]) -> Result<Format, String> {
     let mut format = Format {
         hash: HashKind::Sha1,
         refs: RefStorage::Files,
+        is_partial: false,
+        gitlab_name: None,
     };
     let mut unknown = None;
     let mut only_in_1 = None;
@@ -66,6 +74,14 @@ fn parse(text: &[u8]) -> Result<Format, String> {
             Item::Section(found) => section = found,
             Item::Value(key, value) => match section {
                 Section::Other => {}
+                Section::Remote => {
+                    format.is_partial |= key == "promisor" && is_true(value.as_deref())
+                }
+                Section::Gitlab => {
+                    if key == "fullpath" {
+                        format.gitlab_name = value.filter(|name| !name.is_empty());
+                    }
+                }
                 Section::Core => {
                     if key == "repositoryformatversion" {
                         let value = value.ok_or("core.repositoryformatversion has no value")?;
@@ -85,6 +101,7 @@ fn parse(text: &[u8]) -> Result<Format, String> {
                         ("objectformat", Some("sha256")) => format.hash = HashKind::Sha256,
                         ("refstorage", Some("files")) => format.refs = RefStorage::Files,
                         ("refstorage", Some("reftable")) => format.refs = RefStorage::Reftable,
+                        ("partialclone", _) => format.is_partial = true,
                         ("objectformat" | "refstorage", _) => {
                             return Err(format!("extensions.{key} has a value that is not known"));
                         }
@@ -105,10 +122,23 @@ fn parse(text: &[u8]) -> Result<Format, String> {
     }
 }
 
+/// git's words for a switch that is on.
+fn is_true(value: Option<&str>) -> bool {
+    value.is_none_or(|value| {
+        ["true", "yes", "on"]
+            .iter()
+            .any(|word| value.eq_ignore_ascii_case(word))
+            || value.parse::<i64>().is_ok_and(|number| number != 0)
+    })
+}
+
 #[derive(Clone, Copy)]
 enum Section {
     Core,
     Extensions,
+    Gitlab,
+    /// `[remote "name"]`.
+    Remote,
     Other,
 }
 
@@ -185,6 +215,8 @@ impl Lines<'_> {
         Ok(Item::Section(match (plain, name.as_str()) {
             (true, "core") => Section::Core,
             (true, "extensions") => Section::Extensions,
+            (true, "gitlab") => Section::Gitlab,
+            (false, "remote") => Section::Remote,
             _ => Section::Other,
         }))
     }
@@ -316,6 +348,39 @@ mod tests {
         let sha256 = "[core]\nrepositoryformatversion = 1\n[extensions]\nobjectformat = sha256\n\
             compatobjectformat = sha1\nrefstorage = reftable\npartialclone = origin\nrelativeworktrees\n";
         assert_eq!(format(sha256), Ok((HashKind::Sha256, RefStorage::Reftable)));
+    }
+
+    #[test]
+    fn what_the_host_noted_is_read() {
+        let noted = |text: &str| {
+            let format = parse(text.as_bytes()).unwrap();
+            (format.is_partial, format.gitlab_name)
+        };
+        let name = |name: &str| Some(name.to_owned());
+        for (text, expected) in [
+            (
+                "[gitlab]\n\tfullpath = group/sub/name\n",
+                (false, name("group/sub/name")),
+            ),
+            (
+                "[GitLab]\nfullPath=\"a/b\" # c\n[gitlab]\nfullpath = c/d\n",
+                (false, name("c/d")),
+            ),
+            ("[gitlab]\nfullpath\n", (false, None)),
+            ("[gitlab]\nfullpath =\n", (false, None)),
+            (
+                "[gitlab \"x\"]\nfullpath = a/b\n[core]\nfullpath = a/b\n",
+                (false, None),
+            ),
+            ("[extensions]\npartialClone = origin\n", (true, None)),
+            ("[remote \"origin\"]\npromisor = true\n", (true, None)),
+            ("[remote \"origin\"]\npromisor\n", (true, None)),
+            ("[remote \"origin\"]\npromisor = 1\n", (true, None)),
+            ("[remote \"origin\"]\npromisor = false\n", (false, None)),
+            ("[remote]\npromisor = true\n", (false, None)),
+        ] {
+            assert_eq!(noted(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -156,7 +156,7 @@ pub fn contains(repo: &Repo, old: &Oid, new: &Oid, budget: &Budget) -> Result<bo
 }
 
 /// The repository's own shallow boundary.
-fn shallow(repo: &Repo) -> Result<HashSet<Oid>, RepoError> {
+pub(super) fn shallow(repo: &Repo) -> Result<HashSet<Oid>, RepoError> {
     let path = repo.layout().common_dir.join("shallow");
     match std::fs::read(&path) {
         Ok(text) => Ok(text

@@ -33,6 +33,19 @@ pub struct Layout {
     pub refs: RefStorage,
 }
 
+/// What the files of a repository say of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// History is cut off at some commits.
+    pub is_shallow: bool,
+    /// Objects are left with a remote until they are needed.
+    pub is_partial: bool,
+    /// GitLab's name of it.
+    pub gitlab_name: Option<String>,
+    /// Object folders that it borrows from and that are not there, in the words of the file that names them.
+    pub alternates_missing: Vec<PathBuf>,
+}
+
 impl Layout {
     /// The repository of a hook that git runs in `cwd`.
     ///
@@ -78,21 +91,42 @@ impl Layout {
         let start = std::fs::canonicalize(from)
             .map_err(|error| RepoError::Open(format!("{}: {error}", from.display())))?;
         for dir in start.ancestors() {
-            let dot_git = dir.join(".git");
-            if dot_git.is_file() {
-                return Layout::at(&gitdir_file(&dot_git)?, None);
-            }
-            if is_git_dir(&dot_git) {
-                return Layout::at(&dot_git, None);
-            }
-            if is_git_dir(dir) {
-                return Layout::at(dir, None);
+            if let Some(opened) = Layout::here(dir) {
+                return opened;
             }
         }
         Err(RepoError::Open(format!(
             "{} is not inside a git repository",
             from.display()
         )))
+    }
+
+    /// The repository that `dir` itself is: the top of a work tree, or a git folder. Folders above are not asked. `None`: it
+    /// is none.
+    pub fn here(dir: &Path) -> Option<Result<Layout, RepoError>> {
+        let dot_git = dir.join(".git");
+        if dot_git.is_file() {
+            return Some(gitdir_file(&dot_git).and_then(|git_dir| Layout::at(&git_dir, None)));
+        }
+        let git_dirs = [dot_git.as_path(), dir];
+        let git_dir = git_dirs.into_iter().find(|dir| is_git_dir(dir))?;
+        Some(Layout::at(git_dir, None))
+    }
+
+    /// What its files say of it, beside what is asked for to read it.
+    pub fn about(&self) -> Result<About, RepoError> {
+        let format = config::read(&self.common_dir.join("config"))?;
+        let shallow = std::fs::metadata(self.common_dir.join("shallow"));
+        let packs = std::fs::read_dir(self.objects_dir().join("pack"));
+        let mut files = packs.into_iter().flatten().flatten();
+        let promised =
+            |file: &std::fs::DirEntry| file.file_name().as_encoded_bytes().ends_with(b".promisor");
+        Ok(About {
+            is_shallow: shallow.is_ok_and(|found| found.len() > 0),
+            is_partial: format.is_partial || files.any(|file| promised(&file)),
+            gitlab_name: format.gitlab_name,
+            alternates_missing: alternates::missing(&self.objects_dir()),
+        })
     }
 
     /// The repository's own object folder.

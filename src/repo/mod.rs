@@ -1,11 +1,13 @@
 //! The repository, read only: objects of the quarantine and of the store, refs, history, changes.
 //!
 //! Raw objects, never porcelain: no replace refs, grafts, attributes, textconv, rename heuristics, and of the
-//! repository's config only the `extensions` section is read, to refuse what the gate does not understand.
+//! repository's config only the `extensions` section is read, to refuse what the gate does not understand, and, for the
+//! audit, the name that GitLab noted and whether a remote keeps part of the objects.
 
 mod alternates;
 mod changes;
 mod config;
+mod differ;
 mod graph;
 mod history;
 mod layout;
@@ -28,8 +30,9 @@ mod trees;
 use std::ffi::OsString;
 
 pub use changes::{Change, Entry, Origin};
+pub use differ::{Differ, Differing};
 pub use history::{History, NewCommit, NewContent, NewTag, contains};
-pub use layout::{Layout, RefStorage};
+pub use layout::{About, Layout, RefStorage};
 pub use lines::{Added, differing};
 pub use objects::{Kind, Object, Reader};
 pub use parse::{Commit, Defect, Mode, Signature, Tag, TreeEntry};
@@ -130,6 +133,21 @@ impl Repo {
     /// All refs below `prefix`, which ends with `/`, in byte order, symbolic refs followed.
     pub fn refs_under(&self, prefix: &[u8]) -> Result<Vec<(RefName, Oid)>, RepoError> {
         self.refs.under(prefix)
+    }
+
+    /// All refs in byte order, symbolic refs followed, and what of them cannot be read: one that is broken hides no other.
+    pub fn all_refs(&self) -> (Vec<(RefName, Oid)>, Vec<RepoError>) {
+        self.refs.all()
+    }
+
+    /// The commit that `HEAD` names by itself. `None`: it names a branch; with reftables it is not asked.
+    pub fn detached_head(&self) -> Result<Option<Oid>, RepoError> {
+        self.refs.detached()
+    }
+
+    /// Commits whose parents are not here: those of a shallow clone.
+    pub fn shallow(&self) -> Result<std::collections::HashSet<Oid>, RepoError> {
+        history::shallow(self)
     }
 
     /// Whether the repository has any ref at all.

@@ -111,6 +111,49 @@ impl Refs {
         Ok(found.into_iter().collect())
     }
 
+    /// All refs, and what of them cannot be read: one that is broken hides no other.
+    pub(super) fn all(&self) -> (Vec<(RefName, Oid)>, Vec<RepoError>) {
+        let (mut found, mut broken) = (std::collections::BTreeMap::new(), Vec::new());
+        let listed = match self.storage {
+            RefStorage::Reftable => reftable::under(&self.git_dir, self.hash, b"refs/"),
+            RefStorage::Files => packed::under(&self.packed_path(), self.hash, b"refs/"),
+        };
+        match listed {
+            Ok(listed) => found.extend(listed),
+            Err(error) => broken.push(error),
+        }
+        if self.storage == RefStorage::Files {
+            let mut problems = Vec::new();
+            let walked = self.walk_loose(b"refs/", &mut |name| {
+                match self.resolve(&name) {
+                    Ok(resolved) => match resolved.value {
+                        Some(id) => found.insert(name, id),
+                        None => found.remove(&name),
+                    },
+                    Err(error) => {
+                        problems.push(error);
+                        found.remove(&name)
+                    }
+                };
+                Ok(true)
+            });
+            broken.append(&mut problems);
+            broken.extend(walked.err());
+        }
+        (found.into_iter().collect(), broken)
+    }
+
+    /// The commit of a detached `HEAD`.
+    pub(super) fn detached(&self) -> Result<Option<Oid>, RepoError> {
+        if self.storage == RefStorage::Reftable {
+            return Ok(None);
+        }
+        match self.loose("HEAD".as_ref(), self.git_dir.join("HEAD"))? {
+            Stored::Id(id) => Ok(Some(id)),
+            Stored::Symbolic(_) | Stored::Absent => Ok(None),
+        }
+    }
+
     pub(super) fn any(&self) -> Result<bool, RepoError> {
         if self.storage == RefStorage::Reftable {
             return reftable::any(&self.git_dir);

@@ -7,6 +7,7 @@ mod cure;
 mod json;
 mod refs;
 mod rewrite;
+mod sarif;
 mod text;
 mod words;
 
@@ -14,12 +15,15 @@ use std::collections::HashMap;
 
 use crate::finding::Level;
 use crate::ledger::Id;
+use crate::order::Order as _;
 use crate::policy::Kind;
 use crate::push::{Errand, HostKind};
 use crate::verdict::{Decision, Judged, Verdict};
 
 pub use json::{AGENT_LINE_MAX_BYTES, AGENT_LINE_PREFIX};
+pub(crate) use sarif::{Sarif, location, uri};
 pub use text::policy_error;
+pub(crate) use words::{ascii, ascii_json, wrap_at};
 
 /// Most findings that a text shows.
 pub const SHOWN_MAX: usize = 10;
@@ -83,7 +87,7 @@ impl<'a> View<'a> {
             .map(|(index, commit)| (commit.id, index))
             .collect();
         // The decision is sorted already; a report must not depend on it.
-        findings.sort_by(|a, b| {
+        findings.order_by(|a, b| {
             let key = |judged: &Judged| {
                 let place = &judged.finding.place;
                 let commit = place.commit.and_then(|id| place_of.get(&id).copied());

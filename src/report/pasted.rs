@@ -6,6 +6,7 @@ use std::process::Command;
 
 use super::samples::*;
 use crate::finding::{Level, Part, PathOp, Place, Sighting};
+use crate::order::Order as _;
 use crate::push::Oid;
 use crate::verdict::{CommitBrief, Decision, Judged};
 
@@ -147,7 +148,7 @@ impl World {
             }
         };
         let mut texts: Vec<String> = commits.lines().map(show).collect();
-        texts.sort();
+        texts.order();
         texts.dedup();
         texts
     }

@@ -10,6 +10,7 @@ use bstr::{BString, ByteSlice as _};
 use super::cure::{Cure, Family, Line};
 use super::words::{argv, counted, is_magic, listed, quoted, short};
 use crate::finding::PathOp;
+use crate::order::Order as _;
 use crate::push::{Oid, RefName};
 use crate::verdict::{CommitBrief, Decision, Judged};
 
@@ -96,7 +97,7 @@ fn faults<'a>(
         }
     }
     let mut faults: Vec<(usize, Vec<&Judged>)> = by_commit.into_iter().collect();
-    faults.sort_by_key(|(index, _)| *index);
+    faults.order_by_key(|(index, _)| *index);
     let fault = |(index, findings)| Fault {
         commit: &decision.commits[index],
         findings,
@@ -161,7 +162,7 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
         faults.iter().partition(|fault| fault.is_bad_merge());
     if merges {
         let order = order_of_replay(decision);
-        stops.sort_by_key(|fault| order.get(&fault.commit.id));
+        stops.order_by_key(|fault| order.get(&fault.commit.id));
     }
     let mut command = Vec::new();
     if !stops.is_empty() {
@@ -407,7 +408,7 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
             .push(Line::Note(format!("and so on: {rest} in this commit")));
     }
     let mut mended: Vec<&BString> = mended.into_iter().collect();
-    mended.sort();
+    mended.order();
     with_paths(cure, &["add"], &mended, "add");
     if fault.has(Family::Rebuild) {
         let text = "an ordinary git writes well-formed objects when it makes the commit again";

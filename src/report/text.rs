@@ -7,6 +7,7 @@ use super::words::{counted, listed, pasted, quoted, short, wrap};
 use super::{SHOWN_MAX, View};
 use crate::budget::Resource;
 use crate::finding::{Level, Part, PathOp, Place, Sighting};
+use crate::order::Order as _;
 use crate::verdict::{Judged, Unjudged, Verdict};
 
 /// Further places of one value that a text shows.
@@ -310,7 +311,7 @@ fn not_shown(out: &mut String, view: &View<'_>) {
         *by_rule.entry(&judged.finding.rule).or_default() += 1;
     }
     let mut rules: Vec<(usize, &str)> = by_rule.into_iter().map(|(r, c)| (c, r)).collect();
-    rules.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
+    rules.order_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
     let mut parts: Vec<String> = rules
         .iter()
         .take(5)

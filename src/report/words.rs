@@ -12,7 +12,7 @@ const ARGUMENT_MAX_BYTES: usize = 512;
 
 /// Replaces what is not printable ASCII. Pushed text is quoted long before; this guards names from the policy
 /// and everything else that was forgotten.
-pub(super) fn ascii(text: &str) -> String {
+pub(crate) fn ascii(text: &str) -> String {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.to_owned();
     }
@@ -24,14 +24,37 @@ pub(super) fn ascii(text: &str) -> String {
         .collect()
 }
 
-/// Writes `text` in lines of at most [`COLUMNS`], the first after `first`, the others after `then`. Breaks at
-/// blanks alone: a longer word stays whole.
+/// The same of a JSON text. Only its strings can hold such letters, so that an escape stands well wherever they are.
+pub(crate) fn ascii_json(json: String) -> String {
+    if json.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for letter in json.chars() {
+        if matches!(letter, ' '..='~') {
+            out.push(letter);
+            continue;
+        }
+        for unit in letter.encode_utf16(&mut [0; 2]) {
+            out.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    out
+}
+
+/// [`wrap_at`] for a pusher.
 pub(super) fn wrap(out: &mut String, first: &str, then: &str, text: &str) {
+    wrap_at(out, COLUMNS, first, then, text);
+}
+
+/// Writes `text` in lines of at most `columns`, the first after `first`, the others after `then`. Breaks at
+/// blanks alone: a longer word stays whole.
+pub(crate) fn wrap_at(out: &mut String, columns: usize, first: &str, then: &str, text: &str) {
     let text = ascii(text);
     let mut line = first.to_owned();
     let mut empty = true;
     for word in text.split(' ').filter(|word| !word.is_empty()) {
-        if !empty && line.len() + 1 + word.len() > COLUMNS {
+        if !empty && line.len() + 1 + word.len() > columns {
             out.push_str(line.trim_end());
             out.push('\n');
             line.clear();

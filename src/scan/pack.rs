@@ -15,6 +15,7 @@ use super::compile::{self, FILE_MAX_BYTES, Form, GUARDS, RANKS, Rule};
 use super::grams::Common;
 use super::rules::{self, BUILTIN, Guard, Pack, Rank, SecretRule};
 use crate::finding::Confidence;
+use crate::order::Order as _;
 
 /// Rule files of one pack, and their bytes together.
 const FILES_MAX: usize = 5_000;
@@ -177,7 +178,7 @@ fn read_files(paths: &[PathBuf]) -> Result<Vec<(String, String)>, PackError> {
                 path.extension()
                     .is_some_and(|ending| ending == "yaml" || ending == "yml")
             });
-            found.sort();
+            found.order();
             if found.is_empty() {
                 return Err(PackError::Empty(path.clone()));
             }

@@ -396,6 +396,7 @@ type Places = Box<[OnceLock<&'static Loaded>]>;
 
 /// Rules that were compiled: bytes that are read in place. A rule is loaded when a keyword of it hits.
 pub struct Pack {
+    bytes: &'static [u8],
     count: usize,
     /// Finds the keywords that may stand anywhere. Behind those of rules come the marks of compressed streams, then the
     /// words that tell of a value.
@@ -457,6 +458,11 @@ pub static BUILTIN: LazyLock<Pack> = LazyLock::new(|| {
 });
 
 impl Pack {
+    /// All of it, as it was compiled: two packs with the same bytes find the same.
+    pub fn bytes(&self) -> &'static [u8] {
+        self.bytes
+    }
+
     /// Reads what [`super::compile::pack`] wrote, in place. `None`: it is none.
     pub(super) fn of(bytes: &'static [u8]) -> Option<Self> {
         let (counts, rest) = bytes.split_first_chunk::<20>()?;
@@ -476,6 +482,7 @@ impl Pack {
         };
         let groups = 0..count.div_ceil(GROUP);
         Some(Pack {
+            bytes,
             count,
             prefilter: Prefilter::of(everywhere)?,
             keywords_of_rules,

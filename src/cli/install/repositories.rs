@@ -1,5 +1,6 @@
 //! Repositories on disk, and the few lines of git's configuration that decide whether a hook runs.
 
+use crate::order::Order as _;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -66,7 +67,7 @@ pub(in crate::cli) fn bare_below(root: &Path) -> (Vec<PathBuf>, Vec<(PathBuf, io
             Err(error) => unread.push((folder, error)),
         }
     }
-    found.sort();
+    found.order();
     (found, unread)
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Exit, Place, parse_time, plain};
 use crate::check;
 use crate::ledger::{self, Event};
+use crate::order::Order as _;
 use crate::policy::{Policy, Suppression};
 
 /// How far back, when nobody says.
@@ -72,7 +73,7 @@ pub(super) fn run(
             .iter()
             .filter_map(|found| found.suppressed_by.as_deref())
             .collect();
-        ids.sort_unstable();
+        ids.order();
         ids.dedup();
         for id in ids {
             if let Some(used) = uses.get_mut(id) {

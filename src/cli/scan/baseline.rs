@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::told::Found;
+use crate::order::Order as _;
 use crate::redact::{Fingerprint, FingerprintKey, Quoted};
 
 /// Largest baseline, in bytes.
@@ -159,7 +160,7 @@ impl Baseline {
             .filter(|(_, (_, seen))| !seen)
             .map(|(one, (path, _))| (path, one))
             .collect();
-        gone.sort();
+        gone.order();
         gone.iter()
             .map(|(path, one)| {
                 // The words of the file are not ours: they were quoted once, but may have been changed since.
@@ -216,7 +217,7 @@ impl NewBaseline {
         }
         let mut lines: Vec<(Known, String)> = self.lines.into_iter().collect();
         // By place, so that a later one can be compared with it.
-        lines.sort_by(|a, b| (&a.1, &a.0).cmp(&(&b.1, &b.0)));
+        lines.order_by(|a, b| (&a.1, &a.0).cmp(&(&b.1, &b.0)));
         replace(&self.path, lines.iter().map(|(_, line)| line))
             .map_err(|error| format!("the baseline {shown} cannot be written: {error}"))?;
         Ok(lines.len())

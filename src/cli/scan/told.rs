@@ -2,15 +2,16 @@
 //!
 //! JSON lines have one object for each place, as they are found. The other forms put the places of one value together.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::check::{CHECKS, Hit, Rule, Text};
+use crate::check::{Hit, Text};
 use crate::finding::{Confidence, Level, RuleId};
 use crate::ledger::{confidence_word, part_word};
 use crate::redact::{Fingerprint, FingerprintKey, Quoted};
+use crate::report::{self, Sarif};
 
 /// Values that one document holds; more are counted.
 const DOCUMENT_MAX: usize = 100_000;
@@ -81,7 +82,7 @@ impl Found {
             prefix,
             detail: hit.detail.clone(),
             path: Quoted(name).to_string(),
-            uri: uri(name),
+            uri: report::uri(name),
             part: part_word(text.part),
             line: at.0,
             column: at.1,
@@ -211,12 +212,8 @@ impl Group {
 }
 
 fn location(found: &Found) -> Value {
-    json!({
-        "physicalLocation": {
-            "artifactLocation": { "uri": found.uri },
-            "region": { "startLine": found.line, "startColumn": found.column },
-        },
-    })
+    let column = u64::try_from(found.column).ok();
+    report::location(&found.uri, Some(found.line), column)
 }
 
 /// What the end of a run says.
@@ -340,7 +337,17 @@ impl<'a> Told<'a> {
                     "failed": failed, "known": known, "suppressed": suppressed,
                 },
             })),
-            Format::Sarif => Some(sarif(&groups, failed)),
+            Format::Sarif => {
+                let log = Sarif {
+                    rules: groups.iter().map(|group| &*group.first.rule).collect(),
+                    invocation: json!({ "executionSuccessful": failed == 0 }),
+                    run: json!({}),
+                };
+                if self.wrote.is_ok() {
+                    self.wrote = log.write(self.out, &mut groups.iter().map(Group::sarif));
+                }
+                None
+            }
         };
         if let Some(document) = document {
             self.write(format!("{document:#}\n").as_bytes());
@@ -348,54 +355,4 @@ impl<'a> Told<'a> {
         self.wrote?;
         self.out.flush()
     }
-}
-
-fn sarif(groups: &[Group], failed: u64) -> Value {
-    let known: BTreeMap<&str, &Rule> = CHECKS
-        .iter()
-        .flat_map(|check| check.rules())
-        .map(|rule| (rule.id, rule))
-        .collect();
-    let mut used: Vec<&str> = groups.iter().map(|group| &*group.first.rule).collect();
-    used.sort_unstable();
-    used.dedup();
-    let rules: Vec<Value> = used
-        .iter()
-        .map(|id| {
-            let rule = known.get(id);
-            json!({
-                "id": id,
-                "shortDescription": { "text": rule.map_or(*id, |rule| rule.title) },
-                "help": { "text": rule.map_or("", |rule| rule.doc) },
-            })
-        })
-        .collect();
-    json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": { "driver": {
-                "name": "ringfence",
-                "version": env!("CARGO_PKG_VERSION"),
-                "rules": rules,
-            } },
-            "invocations": [{ "executionSuccessful": failed == 0 }],
-            "columnKind": "utf16CodeUnits",
-            "results": groups.iter().map(Group::sarif).collect::<Vec<_>>(),
-        }],
-    })
-}
-
-/// A relative reference: bytes that are not plain in a URI are escaped.
-fn uri(path: &[u8]) -> String {
-    let mut out = String::new();
-    for byte in path {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                out.push(char::from(*byte))
-            }
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
 }

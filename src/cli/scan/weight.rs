@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use crate::check::{CHECKS, Hit, Rule};
-use crate::finding::{Confidence, Level};
+use crate::check::Hit;
+use crate::finding::Level;
 use crate::identity::{self, Actor};
 use crate::policy::{InForce, Policy};
 use crate::verdict;
@@ -117,19 +117,6 @@ impl<'p> Weights<'p> {
             }
         }
         remarks
-    }
-}
-
-/// The level of a hit where no policy was given.
-pub(super) fn default_level(hit: &Hit) -> Level {
-    let of_rule = || {
-        let mut rules = CHECKS.iter().flat_map(|check| check.rules());
-        rules.find(|rule: &&Rule| rule.id == hit.rule)
-    };
-    match hit.confidence {
-        Some(Confidence::Possible) => Level::Warn,
-        Some(_) => Level::Deny,
-        None => of_rule().map_or(Level::Deny, |rule| rule.default),
     }
 }
 
