@@ -882,7 +882,10 @@ fn places_are_those_of_a_slow_reading_of_every_tree() {
                 wanted.insert(places);
             }
         }
-        assert!(!wanted.is_empty(), "a history without any value proves nothing");
+        assert!(
+            !wanted.is_empty(),
+            "a history without any value proves nothing"
+        );
         let told = audit(&world, &["org/site.git"]);
         let found: BTreeSet<BTreeSet<(String, String)>> = (told.findings("content").iter())
             .map(|one| {
