@@ -8,6 +8,7 @@
 
 #[path = "../benches/history.rs"]
 mod history;
+#[allow(dead_code, reason = "only the place of the sources is asked for here")]
 #[path = "measure/sources.rs"]
 mod sources;
 
@@ -33,7 +34,6 @@ fn main() {
             let differences: u64 = repos.iter().map(|repo| compare(&open(repo))).sum();
             assert_eq!(differences, 0, "not as if each blob were scanned whole");
         }
-        ["stats", repo] => stats(&open(repo)),
         ["time", repo, threads] => time(&open(repo), threads.parse().expect("a number")),
         _ => println!("build REPO CRATE… | compare REPO… | time REPO THREADS"),
     }
@@ -157,69 +157,4 @@ fn compare(repo: &Repo) -> u64 {
         contents.counts.scanned as f64 / 1e6,
     );
     differences
-}
-
-#[derive(Default)]
-struct Stats {
-    roots: (u64, u64),
-    made: (u64, u64),
-    parts: u64,
-    inserted: u64,
-    spots: [(u64, u64); 5],
-}
-const GAPS: [usize; 5] = [64, 256, 512, 1024, 4096];
-impl Visit for Stats {
-    type Kept = ();
-    fn wants(&self, _: &Oid, kind: Kind) -> bool {
-        kind == Kind::Blob
-    }
-    fn object(&mut self, _: &Oid, _: Kind, _: &[u8]) {}
-    fn blob(&mut self, _: &Oid, text: &[u8]) {
-        self.roots.0 += 1;
-        self.roots.1 += text.len() as u64;
-    }
-    fn made(&mut self, _: &Oid, text: &[u8], _: &(), parts: &[Part]) {
-        self.made.0 += 1;
-        self.made.1 += text.len() as u64;
-        self.parts += parts.len() as u64;
-        for (n, gap) in GAPS.iter().enumerate() {
-            let mut end = 0usize;
-            let mut any = false;
-            let mut touch = |from: usize, to: usize| {
-                let from = from.saturating_sub(*gap);
-                let to = (to + gap).min(text.len());
-                if any && from <= end {
-                    self.spots[n].1 += to.saturating_sub(end) as u64;
-                } else {
-                    self.spots[n].0 += 1;
-                    self.spots[n].1 += (to - from) as u64;
-                }
-                any = true;
-                end = end.max(to);
-            };
-            for part in parts {
-                if part.from.is_none() {
-                    touch(part.bytes.start, part.bytes.end);
-                } else if part.bytes.start > 0 {
-                    touch(part.bytes.start, part.bytes.start);
-                }
-            }
-        }
-        self.inserted += parts
-            .iter()
-            .filter(|part| part.from.is_none())
-            .map(|part| part.bytes.len() as u64)
-            .sum::<u64>();
-    }
-}
-fn stats(repo: &Repo) {
-    let started = Instant::now();
-    let (all, _) = pass(repo, 1, Stats::default).unwrap();
-    println!("{:?}", started.elapsed());
-    for s in all {
-        println!(
-            "roots {:?} made {:?} parts {} inserted {} spots {:?}",
-            s.roots, s.made, s.parts, s.inserted, s.spots
-        );
-    }
 }

@@ -164,7 +164,8 @@ impl<'a> Scanner<'a> {
     ) -> Result<(Outcome, Option<Memory>, usize), Exhausted> {
         let ground = decode::Ground::made(&from.0, parts, text.len());
         let fresh = ground.fresh();
-        if 2 * fresh < text.len() {
+        // Else it would be no less work.
+        if fresh < text.len() - text.len() / 8 {
             let mut run = decode::Run::new(self.pack, &self.limits, text.len(), budget);
             if let (found, Some(known)) = run.kept(text, &ground)? {
                 return Ok((outcome(run, found), Some(Memory(known)), fresh));

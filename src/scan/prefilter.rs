@@ -249,7 +249,7 @@ fn eight(bytes: &[u8], at: usize) -> u64 {
 
 /// A letter of base64 or base64url, without the padding.
 #[inline(always)]
-pub fn is_base64_letter(byte: u8) -> bool {
+pub const fn is_base64_letter(byte: u8) -> bool {
     let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
     let digit = byte.wrapping_sub(b'0') < 10;
     letter | digit | (byte == b'+') | (byte == b'/') | (byte == b'-') | (byte == b'_')

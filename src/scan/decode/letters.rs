@@ -33,71 +33,109 @@ impl Run<'_> {
         mut keep: Option<&mut Known>,
         found: &mut Found,
     ) -> Result<(), Exhausted> {
-        let text = layer.text;
+        let mut covered = 0;
         let mut runs: Vec<(u32, u32)> = Vec::new();
-        for segment in ground.segments(text.len()) {
+        for segment in ground.segments(layer.text.len()) {
             match (segment, ground.known) {
-                (Segment::Fresh(part), _) => runs_in(text, part, &mut runs),
+                (Segment::Fresh(part), _) => {
+                    let first = runs.len();
+                    runs_in(layer.text, part, &mut runs);
+                    for &run in &runs[first..] {
+                        if !self.one_run(layer, ground, run, &mut covered, &mut keep, found)? {
+                            return Ok(());
+                        }
+                    }
+                }
                 (Segment::Kept { bytes, shift }, Some(known)) => {
+                    let old = moved(bytes.start, -shift);
+                    let mut lines = known.folded.partition_point(|one| (one.at as usize) < old);
+                    let first = runs.len();
                     take(
                         &known.runs,
                         &bytes,
                         shift,
                         |run| run.0,
-                        |run| {
-                            let start = moved(run.0 as usize, shift);
-                            let mut end = moved(run.1 as usize, shift);
-                            if ground.shift(start, 1, end, 1).is_none() {
-                                end = run_end(text, start);
-                            }
-                            runs.push((short(start), short(end)));
-                        },
+                        |run| runs.push(*run),
                     );
+                    for slot in &mut runs[first..] {
+                        let run = *slot;
+                        while known.folded.get(lines).is_some_and(|one| one.at < run.0) {
+                            lines += 1;
+                        }
+                        let before = known.folded.get(lines).filter(|one| one.at == run.0);
+                        let (start, mut end) =
+                            (moved(run.0 as usize, shift), moved(run.1 as usize, shift));
+                        if let Some(before) = before.and_then(|one| one.inside(&bytes, shift))
+                            && (covered == 0 || covered + AROUND_BYTES <= before.start as usize)
+                        {
+                            *slot = (short(start), short(end));
+                            if !known.hits.is_empty() {
+                                found.key = (Phase::Dense, start, 0);
+                                self.take_key(ground, found, shift);
+                            }
+                            covered = before.end as usize;
+                            if let Some(keep) = &mut keep {
+                                keep.folded.push(before);
+                            }
+                            continue;
+                        }
+                        if ground.shift(start, 1, end, 1).is_none() {
+                            end = run_end(layer.text, start);
+                        }
+                        *slot = (short(start), short(end));
+                        if !self.one_run(layer, ground, *slot, &mut covered, &mut keep, found)? {
+                            return Ok(());
+                        }
+                    }
                 }
                 (Segment::Kept { .. }, None) => {}
-            }
-        }
-        let mut covered = 0;
-        for &(start, end) in &runs {
-            let (start, end) = (start as usize, end as usize);
-            // Short runs of words were never noted; that holds as long as what is beside one came with it.
-            let may_be_words = end - start > LONG_RUN_BYTES
-                || (ground.known.is_some()
-                    && ground
-                        .shift(start, BESIDE_BYTES, end, BESIDE_BYTES)
-                        .is_none());
-            if end <= covered || (may_be_words && is_words(text, &(start..end))) {
-                continue;
-            }
-            found.key = (Phase::Dense, start, 0);
-            let folded = match self.known_lines(ground, start, covered) {
-                Some((lines, shift)) => {
-                    self.take_key(ground, found, shift);
-                    lines
-                }
-                None => {
-                    let run = Letters::around(text, start, covered);
-                    self.work.pace(run.letters.text.len(), self.budget)?;
-                    if run.letters.text.len() >= RUN_MIN_BYTES && !self.run(layer, &run, found)? {
-                        return Ok(());
-                    }
-                    Folded {
-                        at: short(start),
-                        start: short(run.range.start),
-                        end: short(run.range.end),
-                        is_free: covered == 0 || covered + AROUND_BYTES <= run.range.start,
-                    }
-                }
-            };
-            covered = folded.end as usize;
-            if let Some(keep) = &mut keep {
-                keep.folded.push(folded);
             }
         }
         if let Some(keep) = keep {
             keep.runs = runs;
         }
         Ok(())
+    }
+
+    /// Looks into one run of letters. `false`: a bound was reached.
+    fn one_run(
+        &mut self,
+        layer: Layer<'_>,
+        ground: &Ground<'_>,
+        (start, end): (u32, u32),
+        covered: &mut usize,
+        keep: &mut Option<&mut Known>,
+        found: &mut Found,
+    ) -> Result<bool, Exhausted> {
+        let (text, start, end) = (layer.text, start as usize, end as usize);
+        if end <= *covered || is_words(text, &(start..end)) {
+            return Ok(true);
+        }
+        found.key = (Phase::Dense, start, 0);
+        let folded = match self.known_lines(ground, start, *covered) {
+            Some((lines, shift)) => {
+                self.take_key(ground, found, shift);
+                lines
+            }
+            None => {
+                let run = Letters::around(text, start, *covered);
+                self.work.pace(run.letters.text.len(), self.budget)?;
+                if run.letters.text.len() >= RUN_MIN_BYTES && !self.run(layer, &run, found)? {
+                    return Ok(false);
+                }
+                Folded {
+                    at: short(start),
+                    start: short(run.range.start),
+                    end: short(run.range.end),
+                    is_free: *covered == 0 || *covered + AROUND_BYTES <= run.range.start,
+                }
+            }
+        };
+        *covered = folded.end as usize;
+        if let Some(keep) = keep {
+            keep.folded.push(folded);
+        }
+        Ok(true)
     }
 
     /// The lines that the run at `start` was found to be of before, if all that tells so was copied together.
@@ -210,6 +248,21 @@ impl Run<'_> {
     }
 }
 
+impl Folded {
+    /// The same in a new text, if all that tells of it lies in a part that was copied together.
+    fn inside(&self, bytes: &Range<usize>, shift: i64) -> Option<Folded> {
+        let place = |place: u32| moved(place as usize, shift);
+        let (start, end) = (place(self.start), place(self.end));
+        let is_inside = start >= bytes.start + AROUND_BYTES && end + AROUND_BYTES <= bytes.end;
+        (self.is_free && is_inside).then_some(Folded {
+            at: short(place(self.at)),
+            start: short(start),
+            end: short(end),
+            is_free: true,
+        })
+    }
+}
+
 /// The runs that start in a part of the text, from the length of a line on.
 fn runs_in(text: &[u8], part: Range<usize>, runs: &mut Vec<(u32, u32)>) {
     /// Bytes that are looked at together: a line of letters has one such word at least.
@@ -224,7 +277,10 @@ fn runs_in(text: &[u8], part: Range<usize>, runs: &mut Vec<(u32, u32)>) {
         }
         // A long run that begins before is not followed to its ends again and again.
         let before = text[part.start..at].iter().rev();
-        let start = at - before.take_while(|byte| is_base64_letter(**byte)).count();
+        let start = at
+            - before
+                .take_while(|byte| LETTERS[usize::from(**byte)])
+                .count();
         let begins = start > part.start || start == 0 || !is_base64_letter(text[start - 1]);
         known_to = run_end(if begins { text } else { &text[..to] }, at);
         let run = start..known_to;
@@ -240,7 +296,11 @@ fn runs_in(text: &[u8], part: Range<usize>, runs: &mut Vec<(u32, u32)>) {
         .get(at..)
         .and_then(|rest| rest.first_chunk::<STEP>())
     {
-        let letters = step.map(|byte| u8::from(is_base64_letter(byte)));
+        // Without a branch: it becomes vector code.
+        let mut letters = [0; STEP];
+        for (letter, byte) in letters.iter_mut().zip(step) {
+            *letter = u8::from(is_base64_letter(*byte));
+        }
         let (words, _) = letters.as_chunks::<WORD>();
         for (word, letters) in words.iter().enumerate() {
             if u64::from_le_bytes(*letters) == u64::from_le_bytes([1; WORD]) {
@@ -261,11 +321,21 @@ fn runs_in(text: &[u8], part: Range<usize>, runs: &mut Vec<(u32, u32)>) {
 }
 
 fn run_end(text: &[u8], at: usize) -> usize {
-    let letters = text[at..]
-        .iter()
-        .take_while(|byte| is_base64_letter(**byte));
+    let letters = text[at..].iter();
+    let letters = letters.take_while(|byte| LETTERS[usize::from(**byte)]);
     at + letters.count()
 }
+
+/// The letters of base64 and base64url, for looking at one byte after another.
+const LETTERS: [bool; 256] = {
+    let mut letters = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        letters[byte] = is_base64_letter(byte as u8);
+        byte += 1;
+    }
+    letters
+};
 
 /// Whether a run of letters is made of words, lines and paths in lower case. What is encoded has capitals and digits: in
 /// base64 a group of text has none only where its first byte is one of `jnrvz`; hex of text has a digit for each byte.
