@@ -646,3 +646,103 @@ fn hostile_names_in_every_form() {
         }
     }
 }
+
+#[test]
+fn what_a_state_does_not_know_is_looked_at_again() {
+    // Damaged before the first audit, and only after it; packed, and loose.
+    for (is_late, is_packed) in [(false, false), (true, false), (false, true), (true, true)] {
+        let world = world();
+        let id = world.id("main:big.bin");
+        let (path, at) = match is_packed {
+            true => {
+                let pack = packed(&world);
+                let at = offset(&world, &pack, &id) + 1_000;
+                (pack, at)
+            }
+            false => (loose(&world, &id), 1_000),
+        };
+        let state = ["org", "--state", "state"];
+        if is_late {
+            assert_eq!(audit(&world, &state).code, Some(1));
+        }
+        flip(&path, at);
+        for round in 0..2 {
+            let told = audit(&world, &state);
+            let said = format!("{:?}", site(&told).unread);
+            // What was looked at while it was whole is known, and in a pack not read again; a loose object tells its kind only
+            // when it is opened. Nothing that was never looked at is known.
+            if is_late && is_packed {
+                assert_eq!(site(&told).status, "complete", "{said}");
+            } else {
+                assert_eq!(told.code, Some(3), "{round}: {}", told.text);
+                assert!(said.contains(&id), "{round}: {said}");
+            }
+            assert!(has_secret(&told, "site"), "{round}: {}", told.text);
+        }
+        if !is_late && !is_packed {
+            // It is gone: what the state knows of the rest hides that no more.
+            fs::remove_file(&path).unwrap();
+            let told = audit(&world, &state);
+            assert_eq!(told.code, Some(3), "{}", told.text);
+            assert!(
+                format!("{:?}", site(&told).unread).contains(&id),
+                "{}",
+                told.text
+            );
+        }
+    }
+}
+
+#[test]
+fn an_object_that_goes_after_the_first_audit_is_missed() {
+    let world = world();
+    let id = world.id("main:big.bin");
+    let state = ["org", "--state", "state"];
+    assert_eq!(audit(&world, &state).code, Some(1));
+    fs::remove_file(loose(&world, &id)).unwrap();
+    for _ in 0..2 {
+        let told = audit(&world, &state);
+        assert_eq!(told.code, Some(3), "{}", told.text);
+        assert!(
+            format!("{:?}", site(&told).unread).contains(&id),
+            "{}",
+            told.text
+        );
+    }
+}
+
+#[test]
+fn broken_refs_hide_no_other_and_an_empty_repository_is_whole() {
+    let world = world();
+    for (name, text) in [
+        ("refs/heads/garbled", "no object id\n"),
+        (
+            "refs/heads/gone",
+            "1234567890123456789012345678901234567890\n",
+        ),
+    ] {
+        fs::write(world.server().join(name), text).unwrap();
+        let told = assert_told(
+            &world,
+            if name.ends_with("gone") {
+                "1234567890"
+            } else {
+                "garbled"
+            },
+        );
+        assert!(has_secret(&told, "site"));
+        fs::remove_file(world.server().join(name)).unwrap();
+    }
+    // A branch that is not born yet is nothing wrong.
+    fs::write(world.server().join("HEAD"), "ref: refs/heads/unborn\n").unwrap();
+    let told = audit(&world, &["org"]);
+    assert_eq!(site(&told).status, "complete", "{}", told.text);
+    assert!(has_secret(&told, "site"));
+    world.server_git(&["init", "-q", "--bare", "../../new/empty.git"]);
+    let told = audit(&world, &["new/empty.git"]);
+    assert_eq!(told.code, Some(0), "{}{}", told.text, told.err);
+    assert_eq!(
+        (told.repository().status.as_str(), told.repository().commits),
+        ("complete", 0)
+    );
+}
