@@ -899,3 +899,102 @@ fn places_are_those_of_a_slow_reading_of_every_tree() {
         assert_eq!(found, wanted, "round {round}");
     }
 }
+
+#[test]
+fn two_answers_of_one_name_and_outputs_that_were_cut_off_are_refused() {
+    let world = bare();
+    let first = audit(&world, &["org/site.git"]);
+    fs::write(world.path("first.jsonl"), &first.text).unwrap();
+    let merge = |names: &[&str]| audit(&world, &[&["--merge"], names].concat());
+    // The same answer twice is one.
+    assert_eq!(
+        merge(&["first.jsonl", "first.jsonl"]).repositories().len(),
+        1
+    );
+    let alice = world.clone_for("alice");
+    let (line, _) = secret("{{github-pat:two}}\n");
+    alice.write("a.txt", &line);
+    alice.commit("Add");
+    land(&alice);
+    let second = audit(&world, &["org/site.git"]);
+    fs::write(world.path("second.jsonl"), &second.text).unwrap();
+    // A clean answer must not stand in for another one, in whatever order.
+    for names in [
+        ["first.jsonl", "second.jsonl"],
+        ["second.jsonl", "first.jsonl"],
+    ] {
+        let told = merge(&names);
+        assert_eq!(told.code, Some(2), "{}", told.err);
+        assert!(told.records.is_empty(), "{}", told.text);
+    }
+    // One that is whole hides none that was cut off behind it.
+    let cut: String = second
+        .text
+        .lines()
+        .take(1)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    fs::write(world.path("both.jsonl"), first.text.clone() + &cut).unwrap();
+    assert_eq!(merge(&["both.jsonl"]).code, Some(2));
+}
+
+#[test]
+fn an_identity_that_gets_another_name_is_counted_anew() {
+    let world = bare();
+    let other = "docs-bot <bot@agents.example>";
+    fs::write(world.path("p.yaml"), POLICY).unwrap();
+    let more = POLICY.replace("\"]\n", &format!("\", \"{other}\"]\n"));
+    assert_ne!(more, POLICY);
+    fs::write(world.path("more.yaml"), more).unwrap();
+    let bot = world.clone_for("docs-bot");
+    bot.write("docs/a.md", "a\n");
+    bot.commit("Write");
+    for who in ["AUTHOR", "COMMITTER"] {
+        bot.set(&format!("GIT_{who}_EMAIL"), "bot@agents.example");
+    }
+    bot.write("docs/b.md", "b\n");
+    bot.commit("Write more");
+    land(&bot);
+    for (policy, paths) in [("p.yaml", 1), ("more.yaml", 2), ("p.yaml", 1)] {
+        let told = audit(
+            &world,
+            &["org/site.git", "--policy", policy, "--state", "state"],
+        );
+        let agent = told.agents()["docs-bot"];
+        assert_eq!(
+            (agent.commits, agent.path_count),
+            (paths, paths),
+            "{}",
+            told.text
+        );
+    }
+}
+
+/// A tree with one name twice, as only a crafted push makes it: each of both is looked at.
+#[test]
+fn a_name_that_stands_twice_hides_nothing() {
+    let world = bare();
+    let (one, _) = secret("{{github-pat:one}}\n");
+    let (two, _) = secret("{{github-pat:twin}}\n");
+    let mut tree = Vec::new();
+    for text in [b"clean\n".to_vec(), one, two] {
+        let id = world.feed(&world.server(), &["hash-object", "-w", "--stdin"], &text);
+        tree.extend_from_slice(b"100644 a.txt\0");
+        tree.extend(data_encoding::HEXLOWER.decode(id.as_bytes()).unwrap());
+    }
+    let arguments = ["hash-object", "-w", "-t", "tree", "--literally", "--stdin"];
+    let tree = world.feed(&world.server(), &arguments, &tree);
+    let text = format!(
+        "tree {tree}\nauthor a <a@people.example> 1700000000 +0000\ncommitter a <a@people.example> 1700000000 +0000\n\nx\n"
+    );
+    let arguments = ["hash-object", "-w", "-t", "commit", "--stdin"];
+    let commit = world.feed(&world.server(), &arguments, text.as_bytes());
+    world.server_git(&["update-ref", "refs/heads/twins", &commit]);
+    let told = audit(&world, &["org/site.git"]);
+    let found = told.findings("content");
+    assert_eq!(found.len(), 2, "{}", told.text);
+    for one in found {
+        assert_eq!(one.first.as_ref().unwrap().commit, commit);
+        assert!(one.at_tip && !one.unreachable, "{one:?}");
+    }
+}

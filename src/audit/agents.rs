@@ -17,6 +17,8 @@ pub(super) struct Actor {
     /// The known agent that commits name; none: an identity of the policy.
     claim: Option<&'static Agent>,
     declared: Option<String>,
+    /// The names by which an identity is known.
+    authors: Vec<String>,
 }
 
 impl Actor {
@@ -25,14 +27,12 @@ impl Actor {
         told.agent == self.id && (told.kind == "claim") == self.claim.is_some()
     }
 
-    /// Tells it from others, also from an identity of the policy with the name of a known agent.
+    /// Tells it from others, also from the same one under a policy that gives it other names.
     pub(super) fn key(&self) -> String {
-        let kind = if self.claim.is_some() {
-            "claim"
-        } else {
-            "identity"
-        };
-        format!("{kind} {}", self.id)
+        match self.claim {
+            Some(_) => format!("claim {}", self.id),
+            None => format!("identity {} {:?}", self.id, self.authors),
+        }
     }
 }
 
@@ -59,6 +59,7 @@ impl Cast {
                     name: claim.agent.name.to_owned(),
                     claim: Some(claim.agent),
                     declared: policy.and_then(|policy| declaring(policy, claim.agent)),
+                    authors: Vec::new(),
                 });
                 actors.len() as u32 - 1
             });
@@ -80,6 +81,7 @@ impl Cast {
                         name: identity.name.clone(),
                         claim: None,
                         declared: Some(identity.name.clone()),
+                        authors: identity.authors.clone(),
                     });
                     actors.len() as u32 - 1
                 });

@@ -59,7 +59,8 @@ impl Job<'_> {
     fn key(&self, commits: &Commits) -> String {
         let id = commits.rows[self.node as usize].id;
         let op = if self.op == RefOp::Create { '+' } else { '=' };
-        let name = Quoted(self.name.as_bytes());
+        // The whole name: one that is cut for showing may be that of two refs.
+        let name = data_encoding::HEXLOWER.encode(self.name.as_bytes());
         format!("{id} {op} {} {name}", self.identity)
     }
 }

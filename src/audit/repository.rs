@@ -325,8 +325,10 @@ fn look(
 
     let replayed = match question.policy {
         Some(policy) => {
+            // The names of the repository choose the boundary.
+            let under = format!("{} {:?}", policy.digest, subject.names);
             let mut judged = match saved {
-                Some(_) => state.judged(&policy.digest),
+                Some(_) => state.judged(&under),
                 None => Judged::default(),
             };
             let what = Replay {
@@ -339,7 +341,8 @@ fn look(
                 as_identity: question.as_identity,
             };
             let replayed = replay(&what, &teller, &in_refs, &mut judged);
-            if let Some(saved) = &mut saved {
+            // Keys are revoked without a word in the policy: what rests on signatures is judged anew each time.
+            if let Some(saved) = saved.as_mut().filter(|_| policy.signers.is_none()) {
                 saved.keep_judged(judged);
             }
             replayed

@@ -12,6 +12,7 @@ mod rules;
 mod scan;
 mod server;
 mod suspend;
+mod whole;
 
 use std::ffi::OsString;
 use std::fs::DirBuilder;

@@ -34,7 +34,7 @@ fn records_of(
         }
         let record: Record = serde_json::from_slice(&line)
             .map_err(|_| format!("{shown} has no record of an audit on line {number}"))?;
-        is_whole |= matches!(record, Record::Summary(_));
+        is_whole = matches!(record, Record::Summary(_));
         if let Err(error) = take(record) {
             return Ok(Err(error));
         }
@@ -69,7 +69,8 @@ pub(super) fn baseline(path: &Path, key: &FingerprintKey) -> Result<Baseline, St
     Ok(Baseline::new(&records))
 }
 
-/// Puts earlier outputs together. Of a repository that stands in several the last counts.
+/// Puts earlier outputs together. A repository may stand in several only with the same answer: of two answers, as of two
+/// servers with the same names, none is left out in silence.
 pub(super) fn merged(paths: &[PathBuf], take: Take<'_>) -> Result<io::Result<Totals>, String> {
     let mut repositories: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     let mut totals = Totals::default();
@@ -92,21 +93,31 @@ pub(super) fn merged(paths: &[PathBuf], take: Take<'_>) -> Result<io::Result<Tot
             Ok(())
         })?;
         read.map_err(|error| error.to_string())?;
-        repositories.extend(of_file);
+        for (name, records) in of_file {
+            match repositories.get(&name) {
+                Some(before) if *before != records => {
+                    return Err(format!(
+                        "{name} stands in two outputs with two answers: leave the older one out, or audit two servers with the same names apart"
+                    ));
+                }
+                Some(_) => {}
+                None => drop(repositories.insert(name, records)),
+            }
+        }
     }
     if keys.len() > 1 {
         return Err("the outputs were made with different keys: the same secret has another fingerprint in each; make them with one --key".into());
+    }
+    if let Some(missing) = totals.missing_shard() {
+        return Err(format!(
+            "shard {missing} is missing: without it the answer is not whole"
+        ));
     }
     for record in repositories.into_values().flatten() {
         totals.add(&record);
         if let Err(error) = take(record) {
             return Ok(Err(error));
         }
-    }
-    if let Some(missing) = totals.missing_shard() {
-        return Err(format!(
-            "shard {missing} is missing: without it the answer is not whole"
-        ));
     }
     Ok(Ok(totals))
 }

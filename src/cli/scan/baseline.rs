@@ -5,13 +5,14 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::told::Found;
+use crate::cli::whole::WholeFile;
 use crate::order::Order as _;
 use crate::redact::{Fingerprint, FingerprintKey, Quoted};
 
@@ -218,34 +219,13 @@ impl NewBaseline {
         let mut lines: Vec<(Known, String)> = self.lines.into_iter().collect();
         // By place, so that a later one can be compared with it.
         lines.order_by(|a, b| (&a.1, &a.0).cmp(&(&b.1, &b.0)));
-        replace(&self.path, lines.iter().map(|(_, line)| line))
-            .map_err(|error| format!("the baseline {shown} cannot be written: {error}"))?;
+        let write = || {
+            let mut file = WholeFile::open(&self.path)?;
+            let mut all = lines.iter();
+            all.try_for_each(|(_, line)| file.write_all(line.as_bytes()))?;
+            file.end()
+        };
+        write().map_err(|error| format!("the baseline {shown} cannot be written: {error}"))?;
         Ok(lines.len())
     }
-}
-
-/// Writes beside the file and renames: a reader sees the old one or the new one.
-fn replace<'l>(path: &Path, lines: impl Iterator<Item = &'l String>) -> io::Result<()> {
-    let name = path
-        .file_name()
-        .ok_or_else(|| io::Error::other("it names no file"))?;
-    let mut draft_name = std::ffi::OsString::from(".");
-    draft_name.push(name);
-    draft_name.push(format!(".{}", std::process::id()));
-    let draft = path.with_file_name(draft_name);
-    let file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&draft)?;
-    let mut out = BufWriter::new(file);
-    let written = lines
-        .into_iter()
-        .try_for_each(|line| out.write_all(line.as_bytes()))
-        .and_then(|()| out.flush())
-        .and_then(|()| out.get_ref().sync_all())
-        .and_then(|()| fs::rename(&draft, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&draft);
-    }
-    written
 }
