@@ -149,6 +149,27 @@ impl<'a> Run<'a> {
         Ok(settled(found))
     }
 
+    /// Whether a short text has nothing that any step of a scan begins with. Runs of letters in code are taken for base64, and
+    /// nearly all of what comes out is such.
+    fn is_barren(&self, text: &[u8]) -> bool {
+        if text.len() >= numbers::RUN_MIN_BYTES {
+            return false;
+        }
+        let mut letters = 0;
+        for (at, &byte) in text.iter().enumerate() {
+            letters = if letters::LETTERS[usize::from(byte)] {
+                letters + 1
+            } else {
+                0
+            };
+            let is_odd = || oddities::is_odd(byte) && strings::is_place(text, at);
+            if byte == 0 || letters == letters::LINE_MIN_BYTES || is_odd() {
+                return false;
+            }
+        }
+        !inflate::is_zlib(text) && !self.pack.prefilter.has_any(text)
+    }
+
     /// The same of the outermost layer, of which what was noted is kept. `None`: what is in it may reach from anywhere to
     /// anywhere, or a bound was near.
     pub(super) fn kept(
@@ -405,6 +426,10 @@ impl<'a> Run<'a> {
         };
         self.decoded_left = left;
         self.work.pace(PART_COST + inner.len(), self.budget)?;
+        if self.is_barren(inner) {
+            self.piece_open = None;
+            return Ok(true);
+        }
         let told = [self.unscanned.len(), self.opaque.len()];
         let around = self.open.take();
         let inside = Layer {

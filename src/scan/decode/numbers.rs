@@ -10,7 +10,7 @@ use crate::budget::Exhausted;
 /// Fewest numbers that are looked into.
 const COUNT_MIN: usize = 16;
 /// Shortest run of digits and what parts them that is looked into: so many numbers of two digits.
-const RUN_MIN_BYTES: usize = COUNT_MIN * 3;
+pub(super) const RUN_MIN_BYTES: usize = COUNT_MIN * 3;
 /// A run of that length covers at least one probe.
 const STRIDE_BYTES: usize = RUN_MIN_BYTES - PROBE_BYTES + 1;
 const PROBE_BYTES: usize = 12;

@@ -54,13 +54,8 @@ impl Run<'_> {
             for start in part.clone().step_by(ODD_BYTES) {
                 let end = (start + ODD_BYTES).min(part.end);
                 oddities::each(&text[start..end], |at| {
-                    let at = start + at;
-                    let is_joint = match text[at] {
-                        b'%' | b'&' => false,
-                        _ => joints::may_join(text, at),
-                    };
-                    if is_joint || (!is_quote(text[at]) && escapes::is_telling(text, at)) {
-                        places.push(short(at));
+                    if is_place(text, start + at) {
+                        places.push(short(start + at));
                     }
                 });
                 if !self.at_places(layer, &mut places, &mut to, &mut keep, found)? {
@@ -186,6 +181,12 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether an escape or a joint of two strings may stand at an odd byte.
+pub(super) fn is_place(text: &[u8], at: usize) -> bool {
+    let is_joint = !matches!(text[at], b'%' | b'&') && joints::may_join(text, at);
+    is_joint || (!is_quote(text[at]) && escapes::is_telling(text, at))
 }
 
 fn is_quote(byte: u8) -> bool {
