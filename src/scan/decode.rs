@@ -144,7 +144,7 @@ impl<'a> Run<'a> {
     /// Scans one layer and what is packed in it. Places are those of this layer.
     pub(super) fn layer(&mut self, layer: Layer<'_>) -> Result<Vec<Match>, Exhausted> {
         let mut found = Found::new();
-        let ground = Ground::none();
+        let ground = Ground::none(layer.text.len());
         self.unsettled(layer, &ground, None, &mut found)?;
         Ok(settled(found))
     }
@@ -197,11 +197,13 @@ impl<'a> Run<'a> {
     /// What is left of the bounds.
     fn left(&self) -> Used {
         let (confirmed, matches) = self.work.left();
-        Used {
-            confirmed,
-            matches,
-            decoded: self.decoded_left,
-            streams: self.streams_left,
+        Used([confirmed, matches, self.decoded_left, self.streams_left])
+    }
+
+    /// Notes what a step used since so much was left.
+    fn spent(&self, before: Used, keep: Option<&mut Known>) {
+        if let Some(keep) = keep {
+            keep.spent(Used::between(before, self.left()));
         }
     }
 
@@ -254,7 +256,7 @@ impl<'a> Run<'a> {
             work: &mut self.work,
             text,
         };
-        let effects = notes.effects(ground)?;
+        let effects = notes.effects(ground, keep.as_deref_mut())?;
         let names = notes.names(ground, &effects)?;
         let mut asked = Asked::default();
         asked.add(self.pack, text.len(), &effects);
@@ -276,7 +278,7 @@ impl<'a> Run<'a> {
         if is_packed && ground.known.is_some() {
             return Ok(false);
         }
-        self.windows(layer, ground, &windows, found)?;
+        self.windows(layer, ground, &windows, keep.as_deref_mut(), found)?;
         if !layer.joined {
             self.anchored(layer, &anchors, found)?;
         }
@@ -305,6 +307,7 @@ impl<'a> Run<'a> {
         layer: Layer<'_>,
         ground: &Ground<'_>,
         windows: &[Window],
+        mut keep: Option<&mut Known>,
         found: &mut Found,
     ) -> Result<(), Exhausted> {
         let mut confirmed = Vec::new();
@@ -317,6 +320,7 @@ impl<'a> Run<'a> {
                     continue;
                 }
             }
+            let before = self.left();
             let stopped = confirm::window(
                 self.pack,
                 layer.text,
@@ -325,6 +329,7 @@ impl<'a> Run<'a> {
                 self.budget,
                 &mut confirmed,
             )?;
+            self.spent(before, keep.as_deref_mut());
             for hit in confirmed.drain(..) {
                 found.push(Match {
                     rule: hit.rule,

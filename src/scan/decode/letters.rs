@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::derived::Derived;
-use super::known::{Folded, Found, Ground, Known, Phase, Segment, moved, short, take};
+use super::known::{EDGES, Folded, Found, Ground, Known, Phase, Segment, moved, short, take};
 use super::{Layer, Map, PART_COST, Run};
 use crate::budget::Exhausted;
 use crate::scan::prefilter::is_base64_letter;
@@ -35,7 +35,7 @@ impl Run<'_> {
     ) -> Result<(), Exhausted> {
         let mut covered = 0;
         let mut runs: Vec<(u32, u32)> = Vec::new();
-        for segment in ground.segments(layer.text.len()) {
+        for segment in ground.segments(EDGES) {
             match (segment, ground.known) {
                 (Segment::Fresh(part), _) => {
                     let first = runs.len();
@@ -46,7 +46,8 @@ impl Run<'_> {
                         }
                     }
                 }
-                (Segment::Kept { bytes, shift }, Some(known)) => {
+                (Segment::Kept(kept), Some(known)) => {
+                    let (bytes, shift) = (kept.bytes, kept.shift);
                     let old = moved(bytes.start, -shift);
                     let mut lines = known.folded.partition_point(|one| (one.at as usize) < old);
                     let first = runs.len();
@@ -88,7 +89,7 @@ impl Run<'_> {
                         }
                     }
                 }
-                (Segment::Kept { .. }, None) => {}
+                (Segment::Kept(_), None) => {}
             }
         }
         if let Some(keep) = keep {
@@ -113,6 +114,7 @@ impl Run<'_> {
         }
         found.key = (Phase::Dense, start, 0);
         self.work.pace(PART_COST, self.budget)?;
+        let before = self.left();
         let folded = match self.known_lines(ground, start, *covered) {
             Some((lines, shift)) => {
                 self.take_key(ground, found, shift);
@@ -139,6 +141,7 @@ impl Run<'_> {
             }
         };
         *covered = folded.end as usize;
+        self.spent(before, keep.as_deref_mut());
         if let Some(keep) = keep {
             keep.folded.push(folded);
         }

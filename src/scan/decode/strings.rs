@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::joints::{self, Between};
-use super::known::{Found, Ground, Known, Phase, Segment, moved, short, take};
+use super::known::{EDGES, Found, Ground, Known, Phase, Segment, moved, short, take};
 use super::{Layer, Map, PART_COST, Run, oddities};
 use crate::budget::Exhausted;
 use crate::scan::compile::Form;
@@ -31,14 +31,15 @@ impl Run<'_> {
         let text = layer.text;
         let mut to = Covered::default();
         let mut places: Vec<u32> = Vec::new();
-        for segment in ground.segments(text.len()) {
+        for segment in ground.segments(EDGES) {
             let part = match (segment, ground.known) {
                 (Segment::Fresh(part), _) => part,
-                (Segment::Kept { bytes, shift }, known) => {
+                (Segment::Kept(kept), known) => {
+                    let shift = kept.shift;
                     let known = known.map_or(&[][..], |known| &known.places);
                     take(
                         known,
-                        &bytes,
+                        &kept.bytes,
                         shift,
                         |place| *place,
                         |place| {
