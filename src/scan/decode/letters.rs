@@ -67,7 +67,7 @@ impl Run<'_> {
                         let (start, mut end) =
                             (moved(run.0 as usize, shift), moved(run.1 as usize, shift));
                         if let Some(before) = before.and_then(|one| one.inside(&bytes, shift))
-                            && (covered == 0 || covered + AROUND_BYTES <= before.start as usize)
+                            && covered <= before.start as usize
                         {
                             *slot = (short(start), short(end));
                             if !known.hits.is_empty() {
@@ -124,7 +124,7 @@ impl Run<'_> {
                 at: short(start),
                 start: short(start),
                 end: short(end),
-                is_free: *covered == 0 || *covered + AROUND_BYTES <= start,
+                is_free: true,
             },
             None => {
                 let run = Letters::around(text, start, *covered);
@@ -136,7 +136,7 @@ impl Run<'_> {
                     at: short(start),
                     start: short(run.range.start),
                     end: short(run.range.end),
-                    is_free: *covered == 0 || *covered + AROUND_BYTES <= run.range.start,
+                    is_free: *covered <= run.range.start && begins_alone(text, run.range.start),
                 }
             }
         };
@@ -163,7 +163,7 @@ impl Run<'_> {
         let place = |place: u32| moved(place as usize, shift);
         let (from, to) = (place(before.start), place(before.end));
         let is_whole = ground.shift(from, AROUND_BYTES, to, AROUND_BYTES) == Some(shift);
-        let is_free = covered == 0 || covered + AROUND_BYTES <= from;
+        let is_free = covered <= from;
         (is_whole && is_free && before.is_free).then_some((
             Folded {
                 at: short(start),
@@ -419,7 +419,13 @@ fn is_alone(text: &[u8], run: Range<usize>, from: usize) -> bool {
     from <= run.start
         && (run.len() < LINE_MIN_BYTES || fold(text, run.end).is_none())
         && !text[run.end..].starts_with(b"\\/")
-        && fold_before(text, run.start, from).is_none()
+        && begins_alone(text, run.start)
+}
+
+/// Whether no letters and no line before `start` go on there, wherever the search for runs has got to.
+fn begins_alone(text: &[u8], start: usize) -> bool {
+    let is_letter = |at: usize| is_base64_letter(text[at]);
+    !start.checked_sub(1).is_some_and(is_letter) && fold_before(text, start, 0).is_none()
 }
 
 /// Where the line of letters that ends at `end` goes on.
