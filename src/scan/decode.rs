@@ -51,6 +51,8 @@ pub(super) struct Run<'a> {
     open: Option<usize>,
     /// The same of the layer inside that was scanned last.
     piece_open: Option<usize>,
+    /// A table for [`Asked`], kept because a layer is often no larger than a line.
+    last: Vec<u32>,
     pub(super) unscanned: Vec<(Range<usize>, &'static str)>,
     pub(super) opaque: Vec<(Range<usize>, &'static str)>,
 }
@@ -136,6 +138,7 @@ impl<'a> Run<'a> {
             work: Work::new(of(limits.confirmed)),
             open: None,
             piece_open: None,
+            last: Vec::new(),
             unscanned: Vec::new(),
             opaque: Vec::new(),
         }
@@ -258,19 +261,14 @@ impl<'a> Run<'a> {
         };
         let effects = notes.effects(ground, keep.as_deref_mut())?;
         let names = notes.names(ground, &effects)?;
-        let mut asked = Asked::default();
+        let mut asked = Asked::new(&mut self.last);
         asked.add(self.pack, text.len(), &effects);
         asked.add(self.pack, text.len(), &names);
         if let Some(keep) = &mut keep {
             keep.effects = effects;
             keep.names = names;
         }
-        let Asked {
-            windows,
-            anchors,
-            mut marks,
-            ..
-        } = asked;
+        let (windows, anchors, mut marks) = asked.done();
         // Streams, whole texts without their tags: one byte changes all.
         let is_packed = inflate::is_zlib(text)
             || memchr::memchr(0, text).is_some()

@@ -15,6 +15,9 @@ const RUN_MIN_BYTES: usize = 16;
 /// Bytes of the same line before the first piece: a name, the start of a URL.
 const CONTEXT_BYTES: usize = 96;
 
+/// JSON writes a slash like this.
+const ESCAPED_SLASH: &[u8] = b"\\/";
+
 /// What may stand between two pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Between {
@@ -119,6 +122,11 @@ pub(super) fn joined(
     let back = &text[from.max(at.saturating_sub(back))..at];
     let back = back.iter().rev().take_while(|byte| is_piece(**byte));
     let start = at - back.count();
+    // Most words stand alone.
+    let first = start + piece(&text[start..], between);
+    if joint(text, first, between).is_none() {
+        return (None, first);
+    }
     let context = &text[from.max(start.saturating_sub(CONTEXT_BYTES))..start];
     let line = memchr::memrchr(b'\n', context).map_or(0, |newline| newline + 1);
     let mut plain = Derived::default();
@@ -126,35 +134,17 @@ pub(super) fn joined(
     let before = plain.text.len();
     let mut next = start;
     while next < text.len() && plain.text.len() - before < RUN_MAX_BYTES {
-        let run = text[next..].iter().take(RUN_MAX_BYTES);
-        let count = run
-            .take_while(|byte| is_piece(**byte) && (between != Between::Anything || **byte != b'<'))
-            .count();
-        if between == Between::Anything {
-            // What separates may be made of the bytes of pieces: tags, commas of a list, soft line breaks.
-            let count = text[next..next + count]
-                .iter()
-                .position(|byte| matches!(byte, b',' | b')' | b']' | b'=' | b'#'))
-                .unwrap_or(count);
-            plain.copy(text, next..next + count);
-            next += count;
-        } else {
-            plain.copy(text, next..next + count);
-            next += count;
+        let end = next + piece(&text[next..], between);
+        plain.copy(text, next..end);
+        next = end;
+        let Some(after) = joint(text, next, between) else {
+            break;
+        };
+        if text[next..].starts_with(ESCAPED_SLASH) {
+            plain.put(b"/", next..after);
         }
-        if text[next..].starts_with(b"\\/") {
-            plain.put(b"/", next..next + 2);
-            plain.seam();
-            next += 2;
-            continue;
-        }
-        match over(text, next, between) {
-            Some(after) if after > next && goes_on(text, after) => {
-                plain.seam();
-                next = after;
-            }
-            _ => break,
-        }
+        plain.seam();
+        next = after;
     }
     let long = plain.text.len() - before >= RUN_MIN_BYTES;
     let is_any = long && plain.has_seams();
@@ -162,6 +152,26 @@ pub(super) fn joined(
     let tail = (next + 2).min(text.len());
     plain.copy(text, next..tail);
     (is_any.then_some(plain), next)
+}
+
+/// How many bytes the piece has that a text begins with.
+fn piece(text: &[u8], between: Between) -> usize {
+    let run = text.iter().take(RUN_MAX_BYTES);
+    let ends = |byte: u8| match between {
+        // What separates may be made of the bytes of pieces: tags, commas of a list, soft line breaks.
+        Between::Anything => matches!(byte, b'<' | b',' | b')' | b']' | b'=' | b'#'),
+        _ => false,
+    };
+    run.take_while(|byte| is_piece(**byte) && !ends(**byte))
+        .count()
+}
+
+/// Where the next piece starts, behind one that ends at `at`.
+fn joint(text: &[u8], at: usize, between: Between) -> Option<usize> {
+    if text[at..].starts_with(ESCAPED_SLASH) {
+        return Some(at + ESCAPED_SLASH.len());
+    }
+    over(text, at, between).filter(|after| *after > at && goes_on(text, *after))
 }
 
 /// The place where the text goes on behind a joint that begins at `at`: the first byte of the next piece.

@@ -333,10 +333,16 @@ impl<'k> Ground<'k> {
 
     /// How many notes of the old text were copied more than once, each time counted but one.
     fn again(&self, known: &Known) -> u64 {
+        // As a rule parts are taken one after the other.
+        let old = |part: &Copied, place: i64| place.saturating_sub(part.shift);
+        let mut pairs = self.copied.windows(2);
+        if pairs.all(|pair| old(&pair[0], pair[0].end) <= old(&pair[1], pair[1].start)) {
+            return 0;
+        }
         let mut ends: Vec<(i64, i64)> = Vec::with_capacity(2 * self.copied.len());
         for part in &self.copied {
-            ends.push((part.start.saturating_sub(part.shift), 1));
-            ends.push((part.end.saturating_sub(part.shift), -1));
+            ends.push((old(part, part.start), 1));
+            ends.push((old(part, part.end), -1));
         }
         // What ends somewhere has ended before the next begins.
         ends.sort_unstable();

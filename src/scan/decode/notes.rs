@@ -245,17 +245,34 @@ fn move_all(from: &[Effect], bytes: &Range<usize>, shift: i64, out: &mut Vec<Eff
 }
 
 /// Where rules must be asked.
-#[derive(Default)]
-pub(super) struct Asked {
-    pub(super) windows: Vec<Window>,
-    /// Index of the last window of each rule, plus one. Made on the first.
-    last: Vec<u32>,
+pub(super) struct Asked<'l> {
+    windows: Vec<Window>,
+    /// Index of the last window of each rule, plus one.
+    last: &'l mut Vec<u32>,
     /// Keywords of formats that are told by themselves.
-    pub(super) anchors: Vec<usize>,
-    pub(super) marks: Vec<usize>,
+    anchors: Vec<usize>,
+    marks: Vec<usize>,
 }
 
-impl Asked {
+impl<'l> Asked<'l> {
+    /// Nothing yet. The table is empty or all zeros, and is so again when all is [`Asked::done`].
+    pub(super) fn new(last: &'l mut Vec<u32>) -> Self {
+        Asked {
+            windows: Vec::new(),
+            last,
+            anchors: Vec::new(),
+            marks: Vec::new(),
+        }
+    }
+
+    /// All that was asked.
+    pub(super) fn done(self) -> (Vec<Window>, Vec<usize>, Vec<usize>) {
+        for window in &self.windows {
+            self.last[usize::from(window.rule)] = 0;
+        }
+        (self.windows, self.anchors, self.marks)
+    }
+
     /// Of effects in the order of their places.
     pub(super) fn add(&mut self, pack: &Pack, length: usize, effects: &[Effect]) {
         for effect in effects {
@@ -271,7 +288,7 @@ impl Asked {
     fn wanted(&mut self, pack: &Pack, length: usize, effect: &Effect) {
         let start = effect.at as usize;
         if self.last.is_empty() {
-            self.last = vec![0; pack.len()];
+            self.last.resize(pack.len(), 0);
         }
         let wanted = pack.rule(usize::from(effect.rule));
         let window = wanted.window(start..start + usize::from(effect.length), length);
