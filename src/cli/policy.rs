@@ -264,6 +264,9 @@ fn explain(args: &Explain, out: &mut dyn Write) -> Result<Exit, Stop> {
         reasons.extend(actor.boundary.explain_freeze(name.as_bytes(), now));
     }
     if let Some(path) = &args.path {
+        if path.is_empty() {
+            return Err(usage("the path is empty".to_owned()));
+        }
         let op = args.op.as_deref().map_or(Ok(PathOp::Modify), path_op)?;
         reasons.push(actor.boundary.explain_path(actor.kind, path.as_bytes(), op));
     }
