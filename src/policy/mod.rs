@@ -178,6 +178,7 @@ pub(crate) struct Identity {
     pub(crate) owner: Option<String>,
     pub(crate) home: Home,
     pub(crate) authors: Vec<String>,
+    authors_at: At,
     pub(crate) signers: Vec<String>,
     pub(crate) from: Option<jiff::Timestamp>,
     pub(crate) until: Option<jiff::Timestamp>,
@@ -187,6 +188,11 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// The line of its `authors:`.
+    pub(crate) fn authors_line(&self) -> u32 {
+        self.authors_at.line
+    }
+
     /// The line of its `valid:`.
     pub(crate) fn valid_line(&self) -> u32 {
         self.valid_at.line

@@ -292,6 +292,7 @@ fn identity<'t>(
         owner,
         home,
         authors,
+        authors_at: fields.key_at("authors"),
         signers,
         from,
         until,
