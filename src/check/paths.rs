@@ -444,6 +444,22 @@ fn verb(change: &Change) -> &'static str {
     }
 }
 
+/// The rule that a new path breaks by its name alone, with the reason in words.
+pub(crate) fn odd_path(path: &[u8]) -> Option<(&'static str, &'static str)> {
+    let names = || path.split(|byte| *byte == b'/');
+    if names().any(|name| matches!(name, b"" | b"." | b"..")) {
+        Some(("object/malformed", "git has no such path"))
+    } else if names().any(|name| policy::is_spelling_of(name, ".git")) {
+        Some(("object/malformed", "git keeps this name for itself"))
+    } else if path.iter().any(u8::is_ascii_control) {
+        Some(("path/control", "it holds control characters"))
+    } else {
+        names()
+            .find_map(names::unportable)
+            .map(|why| ("path/portable", why))
+    }
+}
+
 /// Why a link target is not an ordinary one: it is absolute, climbs above the root, or enters `.git`.
 fn odd_target(link: &BStr, target: &[u8]) -> Option<&'static str> {
     // A backslash separates on Windows, where git checks links out too.

@@ -306,6 +306,27 @@ fn refusal(actor: &Actor, name: &RefName, op: RefOp) -> Option<Refusal> {
     Some(Refusal { rule, verb, at })
 }
 
+/// The rule by which the boundary refuses an operation on a ref; `None`: it allows it.
+pub(crate) fn refused_ref(actor: &Actor, name: &RefName, op: RefOp) -> Option<&'static str> {
+    refusal(actor, name, op).map(|refused| refused.rule)
+}
+
+/// The rules that a ref breaks by its name alone, with the reason in words.
+pub(crate) fn odd_ref(actor: &Actor, name: &RefName, op: RefOp) -> Vec<(&'static str, String)> {
+    let mut odd = Vec::new();
+    if let Some(why) = confusable(name.as_bytes()) {
+        odd.push(("ref/confusable", why.to_owned()));
+    }
+    if actor.kind != Kind::Human && is_foreign_namespace(&actor.boundary, name.as_bytes(), op) {
+        let why = match name.as_bytes().starts_with(b"refs/replace/") {
+            true => "no agent writes replacements",
+            false => "an entry that names the namespace is needed",
+        };
+        odd.push(("ref/namespace", why.to_owned()));
+    }
+    odd
+}
+
 fn is_branch_or_tag(name: &[u8]) -> bool {
     [&b"refs/heads/"[..], b"refs/tags/", b"refs/for/"]
         .iter()

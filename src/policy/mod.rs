@@ -34,7 +34,7 @@ pub use describe::{
     AllowView, BoundaryView, CheckView, GuardView, LayerView, LimitView, SigningView, place,
 };
 pub use diagnostic::{Diagnostic, PolicyError, Warnings};
-pub use explain::{Outcome, Reason, path_op, path_op_name, ref_op, ref_op_name, run_test};
+pub use explain::{Reason, path_op, path_op_name, ref_op, ref_op_name};
 pub use freeze::{Freeze, FreezeView};
 pub use limits::{Limit, Limits};
 pub use lookalike::{form as spelled_form, reads_alike, spelled_by_mixed_scripts};
