@@ -1,7 +1,8 @@
-//! What it costs to scan every blob of a history, as ratios against git's own commands in the same run: goals G5 and G8.
+//! What it costs to scan every blob of a history, and a whole audit, as ratios against git's own commands and other scanners
+//! in the same run: goals G5 and G8.
 //!
 //! `cargo bench --bench audit`. Each command is a process of its own, in turns (A B A B …), so that a machine whose speed
-//! drifts drifts for all; figures are medians. CPU is user plus system time, peak is resident memory. Histories are made in a
+//! drifts drifts for all; figures are medians. The other scanners are those that `benches/peers` installs. CPU is user plus system time, peak is resident memory. Histories are made in a
 //! folder that is removed at the end: of source-like text that is made up, and of the successive versions of crates that
 //! `benches/versions` fetched or cargo has unpacked here.
 
@@ -69,6 +70,70 @@ fn main() {
         std::fs::create_dir(&repo).expect("a folder can be made");
         history::write(&repo, history::steps(&chosen, versions));
         measure(&format!("{versions} versions"), &repo);
+        if versions == SIZES[SIZES.len() - 1] {
+            whole(&repo);
+        }
+    }
+}
+
+/// Whole processes that look for secrets in a history, on one thread where that can be asked for.
+fn whole(repo: &Path) {
+    let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/venv/bin");
+    let git: &[&str] = &["log", "-p", "-U0", "--all"];
+    let rows: [(&str, PathBuf, &[&str]); 4] = [
+        (
+            "ringfence audit",
+            env!("CARGO_BIN_EXE_ringfence").into(),
+            &["audit", "--jobs", "1", "-q", "--format", "jsonl"],
+        ),
+        ("git log -p -U0", "git".into(), git),
+        (
+            "kingfisher",
+            peers.join("kingfisher"),
+            &[
+                "scan",
+                "--git-history",
+                "full",
+                "--no-validate",
+                "--no-update-check",
+                "--jobs",
+                "1",
+            ],
+        ),
+        (
+            "betterleaks",
+            peers.join("betterleaks"),
+            &["git", "--no-banner"],
+        ),
+    ];
+    println!("    whole processes over the last history:");
+    let mut runs: Vec<Vec<_>> = rows.iter().map(|_| Vec::new()).collect();
+    for _ in 0..ROUNDS {
+        for ((_, program, args), runs) in rows.iter().zip(&mut runs) {
+            if program.is_absolute() && !program.is_file() {
+                continue;
+            }
+            let mut command = Command::new(program);
+            command.args(*args).current_dir(repo).stdout(Stdio::null());
+            if program.starts_with(&peers) {
+                command.arg(".");
+            }
+            runs.push(run_to_its_end(&mut command).0);
+        }
+    }
+    let mut own = 0.0;
+    for ((name, ..), runs) in rows.iter().zip(runs) {
+        if runs.is_empty() {
+            println!("      {name:<16} absent: benches/peers installs it");
+            continue;
+        }
+        let (cpu, wall, peak, _) = median(runs);
+        own = if own == 0.0 { cpu } else { own };
+        println!(
+            "      {name:<16} CPU {cpu:.2} s, wall {wall:.2} s, peak {:.0} MB; ringfence needs {:.2}x of its CPU",
+            peak as f64 / 1e6,
+            own / cpu
+        );
     }
 }
 
@@ -137,6 +202,13 @@ fn line(dice: &mut Dice) -> String {
 
 /// One command: CPU, wall, peak in bytes, and what it printed.
 fn run(command: &mut Command) -> (Duration, Duration, u64, String) {
+    let (used, is_done) = run_to_its_end(command);
+    assert!(is_done, "{command:?}");
+    used
+}
+
+/// The same, and whether it says that it succeeded: scanners say by their exit code that they found something.
+fn run_to_its_end(command: &mut Command) -> ((Duration, Duration, u64, String), bool) {
     let started = Instant::now();
     let mut child = command
         .stdin(Stdio::null())
@@ -150,9 +222,10 @@ fn run(command: &mut Command) -> (Duration, Duration, u64, String) {
     });
     let used = child.wait4().expect("the command ends");
     let wall = started.elapsed();
-    assert!(used.status.success(), "{command:?}");
+    assert!(used.status.code().is_some(), "{command:?}");
     let cpu = used.rusage.utime + used.rusage.stime;
-    (cpu, wall, used.rusage.maxrss, out.unwrap_or_default())
+    let figures = (cpu, wall, used.rusage.maxrss, out.unwrap_or_default());
+    (figures, used.status.success())
 }
 
 /// The median of CPU, of wall, the peak, and what was printed last.

@@ -9,7 +9,7 @@ use bstr::BString;
 
 use super::record;
 use crate::budget::{Bounds, Budget};
-use crate::check::{self, CHECKS, Hit, Text};
+use crate::check::{self, CHECKS, Check, Hit, Text};
 use crate::finding::Part;
 use crate::identity::claims::{self, Agent, Source};
 use crate::push::{HashKind, Oid};
@@ -111,9 +111,18 @@ impl TextHit {
 
 /// What the content checks find in a text that is wholly looked into. An error: one sentence why they could not.
 pub(super) fn hits(text: &Text<'_>, key: &FingerprintKey) -> Result<Vec<Hit>, String> {
+    hits_of(CHECKS, text, key)
+}
+
+/// The same of some checks.
+pub(super) fn hits_of(
+    checks: &[&dyn Check],
+    text: &Text<'_>,
+    key: &FingerprintKey,
+) -> Result<Vec<Hit>, String> {
     let budget = Budget::new(bounds());
     let mut hits = Vec::new();
-    for check in CHECKS.iter().filter(|check| check.reads_content()) {
+    for check in checks.iter().filter(|check| check.reads_content()) {
         let run = || check.content(text, key, &budget, &mut hits);
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(())) => {}

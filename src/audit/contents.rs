@@ -67,7 +67,7 @@ impl Found {
 pub struct Contents {
     /// Every blob in which the check `secrets` hits, with all of its hits, in the order of the check.
     pub hits: HashMap<Oid, Vec<Found>>,
-    /// Blobs that have more than printable ASCII, tabs and line ends: the check `hidden-unicode` may hit at some path.
+    /// Blobs in which the check `hidden-unicode` may hit at some path.
     pub odd: HashSet<Oid>,
     /// Other blobs that have carriage returns: the same at the path of a file that instructs agents, and only there.
     pub returns: HashSet<Oid>,
@@ -156,9 +156,17 @@ struct Kept {
 }
 
 impl<C: Collect> Scan<'_, C> {
-    fn note(&mut self, id: &Oid, outcome: Outcome, base: &[Found], mut kept: Kept) -> Kept {
+    fn note(
+        &mut self,
+        (id, text): (&Oid, &[u8]),
+        outcome: Outcome,
+        base: &[Found],
+        mut kept: Kept,
+    ) -> Kept {
         if !kept.is_plain {
-            self.found.odd.insert(*id);
+            if check::may_hide(text, self.budget).expect(ENDLESS) {
+                self.found.odd.insert(*id);
+            }
         } else if kept.has_returns {
             self.found.returns.insert(*id);
         }
@@ -221,7 +229,7 @@ impl<C: Collect> Visit for Scan<'_, C> {
             has_returns: memchr::memchr(b'\r', text).is_some(),
             found: Vec::new(),
         };
-        self.note(id, outcome, &[], kept)
+        self.note((id, text), outcome, &[], kept)
     }
 
     fn made(&mut self, id: &Oid, text: &[u8], base: &Kept, parts: &[Part]) -> Kept {
@@ -249,6 +257,6 @@ impl<C: Collect> Visit for Scan<'_, C> {
             },
             found: Vec::new(),
         };
-        self.note(id, outcome, &base.found, kept)
+        self.note((id, text), outcome, &base.found, kept)
     }
 }

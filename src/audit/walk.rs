@@ -360,8 +360,7 @@ fn hidden(
         path: Some(path),
         bytes,
     };
-    let mut hits = commits::hits(&text, sought.key)?;
-    hits.retain(|hit| hit.rule.starts_with("unicode/"));
+    let hits = commits::hits_of(&[check::HIDDEN_TEXT], &text, sought.key)?;
     let one = |hit: Hit| {
         let at = line_and_column(bytes, hit.bytes.start);
         let print = print(&hit, bytes, sought.key);

@@ -20,7 +20,7 @@ pub(crate) use paths::odd_path;
 pub(crate) use refs::{odd_ref, refused_ref};
 pub(crate) use secrets::{hits, masked};
 pub(crate) use texts::{of_commit as texts_of_commit, of_tag as texts_of_tag};
-pub(crate) use unicode::{is_for_agents, is_plain};
+pub(crate) use unicode::{is_for_agents, is_plain, may_hide};
 
 use crate::budget::Budget;
 use crate::finding::{Confidence, Evidence, Finding, Level, Part, PolicyAt, RuleId};
@@ -41,9 +41,12 @@ pub static CHECKS: &[&dyn Check] = &[
     &signatures::Signatures,
     &claims::Claims,
     &objects::Objects,
-    &unicode::HiddenUnicode,
+    HIDDEN_TEXT,
     &secrets::Secrets,
 ];
+
+/// The check that looks for text that people do not see.
+pub(crate) const HIDDEN_TEXT: &dyn Check = &unicode::HiddenUnicode;
 
 /// What a rule is, for docs, `policy` validation and default levels.
 #[derive(Debug, Clone, Copy)]

@@ -363,6 +363,19 @@ pub(crate) fn is_for_agents(path: &[u8]) -> bool {
     Ground::of(&text) == Ground::Strict
 }
 
+/// Whether a content may be found to hide something at any path: what is clean where it is judged most strictly is clean
+/// everywhere.
+pub(crate) fn may_hide(bytes: &[u8], budget: &Budget) -> Result<bool, Exhausted> {
+    let text = Text {
+        part: Part::Content,
+        path: None,
+        bytes,
+    };
+    let mut hits = Vec::new();
+    find(&text, Ground::Strict, Reading::Only, budget, &mut hits)?;
+    Ok(!hits.is_empty() || wide::start(bytes).is_some())
+}
+
 /// Whether every byte must be looked at: names, and texts for agents with carriage returns.
 fn is_close(ground: Ground, text: &Text<'_>) -> bool {
     names_a_thing(text.part)
@@ -400,6 +413,10 @@ fn find(
             budget.check_time()?;
         }
         while at < block {
+            if matches!(bytes[at], b' '..=b'~') {
+                at += 1;
+                continue;
+            }
             at = judge.look(at, &mut |rule, range| {
                 if reading == Reading::Only || is_told_twice(bytes, &range) {
                     told.tell(rule, range);

@@ -144,9 +144,30 @@ impl<'a> Run<'a> {
     /// Scans one layer and what is packed in it. Places are those of this layer.
     pub(super) fn layer(&mut self, layer: Layer<'_>) -> Result<Vec<Match>, Exhausted> {
         let mut found = Found::new();
-        let ground = Ground::none();
+        let ground = Ground::none(layer.text.len());
         self.unsettled(layer, &ground, None, &mut found)?;
         Ok(settled(found))
+    }
+
+    /// Whether a short text has nothing that any step of a scan begins with. Runs of letters in code are taken for base64, and
+    /// nearly all of what comes out is such.
+    fn is_barren(&self, text: &[u8]) -> bool {
+        if text.len() >= numbers::RUN_MIN_BYTES {
+            return false;
+        }
+        let mut letters = 0;
+        for (at, &byte) in text.iter().enumerate() {
+            letters = if letters::LETTERS[usize::from(byte)] {
+                letters + 1
+            } else {
+                0
+            };
+            let is_odd = || oddities::is_odd(byte) && strings::is_place(text, at);
+            if byte == 0 || letters == letters::LINE_MIN_BYTES || is_odd() {
+                return false;
+            }
+        }
+        !inflate::is_zlib(text) && !self.pack.prefilter.has_any(text)
     }
 
     /// The same of the outermost layer, of which what was noted is kept. `None`: what is in it may reach from anywhere to
@@ -176,11 +197,13 @@ impl<'a> Run<'a> {
     /// What is left of the bounds.
     fn left(&self) -> Used {
         let (confirmed, matches) = self.work.left();
-        Used {
-            confirmed,
-            matches,
-            decoded: self.decoded_left,
-            streams: self.streams_left,
+        Used([confirmed, matches, self.decoded_left, self.streams_left])
+    }
+
+    /// Notes what a step used since so much was left.
+    fn spent(&self, before: Used, keep: Option<&mut Known>) {
+        if let Some(keep) = keep {
+            keep.spent(Used::between(before, self.left()));
         }
     }
 
@@ -233,7 +256,7 @@ impl<'a> Run<'a> {
             work: &mut self.work,
             text,
         };
-        let effects = notes.effects(ground)?;
+        let effects = notes.effects(ground, keep.as_deref_mut())?;
         let names = notes.names(ground, &effects)?;
         let mut asked = Asked::default();
         asked.add(self.pack, text.len(), &effects);
@@ -255,7 +278,7 @@ impl<'a> Run<'a> {
         if is_packed && ground.known.is_some() {
             return Ok(false);
         }
-        self.windows(layer, ground, &windows, found)?;
+        self.windows(layer, ground, &windows, keep.as_deref_mut(), found)?;
         if !layer.joined {
             self.anchored(layer, &anchors, found)?;
         }
@@ -284,6 +307,7 @@ impl<'a> Run<'a> {
         layer: Layer<'_>,
         ground: &Ground<'_>,
         windows: &[Window],
+        mut keep: Option<&mut Known>,
         found: &mut Found,
     ) -> Result<(), Exhausted> {
         let mut confirmed = Vec::new();
@@ -296,6 +320,7 @@ impl<'a> Run<'a> {
                     continue;
                 }
             }
+            let before = self.left();
             let stopped = confirm::window(
                 self.pack,
                 layer.text,
@@ -304,6 +329,7 @@ impl<'a> Run<'a> {
                 self.budget,
                 &mut confirmed,
             )?;
+            self.spent(before, keep.as_deref_mut());
             for hit in confirmed.drain(..) {
                 found.push(Match {
                     rule: hit.rule,
@@ -405,6 +431,10 @@ impl<'a> Run<'a> {
         };
         self.decoded_left = left;
         self.work.pace(PART_COST + inner.len(), self.budget)?;
+        if self.is_barren(inner) {
+            self.piece_open = None;
+            return Ok(true);
+        }
         let told = [self.unscanned.len(), self.opaque.len()];
         let around = self.open.take();
         let inside = Layer {

@@ -149,7 +149,7 @@ impl<'a> Scanner<'a> {
         budget: &Budget,
     ) -> Result<(Outcome, Option<Memory>), Exhausted> {
         let mut run = decode::Run::new(self.pack, &self.limits, text.len(), budget);
-        let (found, known) = run.kept(text, &decode::Ground::none())?;
+        let (found, known) = run.kept(text, &decode::Ground::none(text.len()))?;
         Ok((outcome(run, found), known.map(Memory)))
     }
 
@@ -164,8 +164,7 @@ impl<'a> Scanner<'a> {
     ) -> Result<(Outcome, Option<Memory>, usize), Exhausted> {
         let ground = decode::Ground::made(&from.0, parts, text.len());
         let fresh = ground.fresh();
-        // Else it would be no less work.
-        if fresh < text.len() - text.len() / 8 {
+        if ground.is_of_use() {
             let mut run = decode::Run::new(self.pack, &self.limits, text.len(), budget);
             if let (found, Some(known)) = run.kept(text, &ground)? {
                 return Ok((outcome(run, found), Some(Memory(known)), fresh));

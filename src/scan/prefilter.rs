@@ -125,6 +125,19 @@ impl<'a> Prefilter<'a> {
         }
     }
 
+    /// Whether any keyword stands in the text.
+    pub fn has_any(&self, text: &[u8]) -> bool {
+        struct Any(bool);
+        impl Visit for Any {
+            fn keyword(&mut self, _: usize, _: usize) {
+                self.0 = true;
+            }
+        }
+        let mut any = Any(false);
+        self.walk(text, &mut any);
+        any.0
+    }
+
     /// Covers the first bytes of the window, 128 at most, and reads four more.
     #[inline(always)]
     fn step<const COVERED: usize>(

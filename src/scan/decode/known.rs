@@ -12,8 +12,14 @@ use crate::scan::Match;
 
 /// How far before and behind a place the bytes lie that tell whether something starts there: a keyword and its guard (64 and
 /// 256), a joint (258), what follows a telling word (140).
-const BACK_BYTES: usize = 16;
-const AHEAD_BYTES: usize = 328;
+pub(super) const EDGES: Margins = Margins(16, 328);
+
+/// What tells that a keyword stands somewhere: itself.
+pub(super) const KEYWORD_EDGES: Margins = Margins(0, 64);
+
+/// Bytes before and behind.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Margins(pub(super) usize, pub(super) usize);
 
 /// Of larger texts nothing is kept.
 const KEPT_MAX_BYTES: usize = 1 << 28;
@@ -84,17 +90,33 @@ pub(super) struct Folded {
 
 /// How much of the bounds was used, at most.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Used {
-    pub(super) confirmed: u64,
-    pub(super) decoded: u64,
-    pub(super) streams: u64,
-    pub(super) matches: u64,
+pub(super) struct Used(pub(super) [u64; 4]);
+
+impl Used {
+    /// Of what was left before, what is no longer.
+    pub(super) fn between(before: Used, now: Used) -> Used {
+        before.with(now, u64::saturating_sub)
+    }
+
+    pub(super) fn with(self, other: Used, one: impl Fn(u64, u64) -> u64) -> Used {
+        let mut all = self.0;
+        for (own, other) in all.iter_mut().zip(other.0) {
+            *own = one(*own, other);
+        }
+        Used(all)
+    }
+
+    fn plus(self, other: Used) -> Used {
+        self.with(other, u64::saturating_add)
+    }
 }
 
 /// What a scan noted of a text. Has no `Debug`: it holds secrets.
 #[derive(Default)]
 pub(in crate::scan) struct Known {
-    pub(super) length: usize,
+    length: usize,
+    /// Every keyword that is no name, with its place.
+    pub(super) keywords: Vec<(u32, u16)>,
     pub(super) effects: Vec<Effect>,
     pub(super) names: Vec<Effect>,
     pub(super) places: Vec<u32>,
@@ -105,10 +127,18 @@ pub(in crate::scan) struct Known {
     pub(super) lists: Vec<(u32, u32)>,
     /// By their keys.
     pub(super) hits: Vec<(Key, Match)>,
-    pub(super) used: Used,
+    /// What was used by steps that a later text takes over, together and by one of them at most.
+    used: Used,
+    most: Used,
 }
 
 impl Known {
+    /// Notes what one step used that can be taken over.
+    pub(super) fn spent(&mut self, used: Used) {
+        self.used = self.used.plus(used);
+        self.most = self.most.with(used, u64::max);
+    }
+
     /// Ends the notes on a text. `false`: it is too large to be kept, or so much was used of the bounds that a text made from it
     /// may reach one.
     pub(super) fn close(
@@ -121,23 +151,34 @@ impl Known {
     ) -> bool {
         self.length = length;
         found.hits.sort_by_key(|(key, _)| *key);
-        // What was taken over cost no more in the old text, for each time that it was copied.
-        let times = ground.times();
-        let old = ground.known.map(|known| known.used).unwrap_or_default();
-        let sum = |old: u64, before: u64, now: u64| {
-            (old.saturating_mul(times)).saturating_add(before.saturating_sub(now))
-        };
-        self.used = Used {
-            confirmed: sum(old.confirmed, before.confirmed, now.confirmed),
-            decoded: sum(old.decoded, before.decoded, now.decoded),
-            streams: sum(old.streams, before.streams, now.streams),
-            matches: sum(old.matches, before.matches, now.matches),
-        };
-        length < KEPT_MAX_BYTES
-            && self.used.confirmed <= before.confirmed / 2
-            && self.used.decoded <= before.decoded / 2
-            && self.used.streams <= before.streams / 2
-            && self.used.matches <= before.matches / 2
+        let now = Used::between(before, now);
+        let mut all = now;
+        if let Some(known) = ground.known {
+            // What was taken over cost as much in the old text, and as often as it was copied.
+            let again = ground.again(known);
+            let taken = known.used.plus(
+                known
+                    .most
+                    .with(known.most, |most, _| most.saturating_mul(again)),
+            );
+            all = all.plus(taken);
+            self.used = self.used.plus(taken);
+            self.most = self.most.with(known.most, u64::max);
+        }
+        let half = before.with(before, |left, _| left / 2);
+        length < KEPT_MAX_BYTES && all.0.iter().zip(half.0).all(|(used, half)| *used <= half)
+    }
+
+    /// How many notes start in a part of the text.
+    fn notes(&self, start: i64, end: i64) -> usize {
+        fn count<T>(all: &[T], at: impl Fn(&T) -> u32, start: i64, end: i64) -> usize {
+            let before = |place: i64| all.partition_point(|one| i64::from(at(one)) < place);
+            before(end).saturating_sub(before(start))
+        }
+        count(&self.effects, |effect| effect.at, start, end)
+            + count(&self.names, |effect| effect.at, start, end)
+            + count(&self.lists, |run| run.0, start, end)
+            + count(&self.folded, |lines| lines.at, start, end)
     }
 
     /// The hits with a key.
@@ -151,54 +192,71 @@ impl Known {
 /// A part that was copied: `shift` leads from the place in the old text to the one in the new. At the ends of both texts it
 /// goes on for ever.
 #[derive(Debug, Clone, Copy)]
-struct Copied {
+pub(super) struct Copied {
     start: i64,
     end: i64,
     shift: i64,
 }
 
+impl Copied {
+    /// What lies inside of the margins, in a text of so many bytes.
+    fn inside(self, margins: Margins, length: usize) -> Range<usize> {
+        let Margins(back, ahead) = margins;
+        let place = |place: i64| usize::try_from(place.max(0)).unwrap_or(0).min(length);
+        let start = place(self.start.saturating_add(wide(back)));
+        start..place(self.end.saturating_sub(wide(ahead))).max(start)
+    }
+}
+
 /// A part of a text: what starts in it is looked for, or known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Segment {
     Fresh(Range<usize>),
-    Kept { bytes: Range<usize>, shift: i64 },
+    Kept(Kept),
+}
+
+/// Bytes from which whatever is asked about was copied together.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub(super) bytes: Range<usize>,
+    pub(super) shift: i64,
+    copied: Copied,
+}
+
+impl Kept {
+    /// What is left of it within other margins.
+    pub(super) fn inside(&self, margins: Margins) -> Range<usize> {
+        let inside = self.copied.inside(margins, self.bytes.end);
+        let start = inside.start.clamp(self.bytes.start, self.bytes.end);
+        start..inside.end.clamp(start, self.bytes.end)
+    }
 }
 
 /// What is known of the text that a text was made from.
 pub(in crate::scan) struct Ground<'k> {
     pub(super) known: Option<&'k Known>,
+    length: usize,
     copied: Vec<Copied>,
-    segments: Vec<Segment>,
 }
 
 impl<'k> Ground<'k> {
-    /// Nothing.
-    pub(in crate::scan) fn none() -> Self {
+    /// Nothing, of a text of so many bytes.
+    pub(in crate::scan) fn none(length: usize) -> Self {
         Ground {
             known: None,
+            length,
             copied: Vec::new(),
-            segments: Vec::new(),
         }
     }
 
     /// The parts are all of the text.
     pub(in crate::scan) fn made(known: &'k Known, parts: &[Part], length: usize) -> Self {
-        let mut ground = Ground {
-            known: Some(known),
-            copied: Vec::with_capacity(parts.len()),
-            segments: Vec::with_capacity(2 * parts.len()),
-        };
-        let mut fresh = 0;
-        for part in parts {
-            let Some(from) = part.from else { continue };
+        let copied = parts.iter().filter_map(|part| {
+            let from = part.from?;
             let bytes = part.bytes.clone();
-            let (is_first, is_last) = (
-                bytes.start == 0 && from == 0,
-                bytes.end == length && from + bytes.len() == known.length,
-            );
-            let wide = |place: usize| i64::try_from(place).unwrap_or(i64::MAX / 4);
-            let shift = wide(bytes.start) - wide(from);
-            ground.copied.push(Copied {
+            let is_first = bytes.start == 0 && from == 0;
+            let is_last = bytes.end == length && from + bytes.len() == known.length;
+            Some(Copied {
                 start: if is_first {
                     i64::MIN / 2
                 } else {
@@ -209,44 +267,53 @@ impl<'k> Ground<'k> {
                 } else {
                     wide(bytes.end)
                 },
-                shift,
-            });
-            let start = bytes.start + if is_first { 0 } else { BACK_BYTES };
-            let end = if is_last {
-                bytes.end
-            } else {
-                bytes.end.saturating_sub(AHEAD_BYTES)
-            };
-            if start < end {
-                if fresh < start {
-                    ground.segments.push(Segment::Fresh(fresh..start));
-                }
-                ground.segments.push(Segment::Kept {
-                    bytes: start..end,
-                    shift,
-                });
-                fresh = end;
-            }
-        }
-        if fresh < length {
-            ground.segments.push(Segment::Fresh(fresh..length));
-        }
-        ground
-    }
-
-    /// The parts of a text of so many bytes, in their order.
-    pub(super) fn segments(&self, length: usize) -> impl Iterator<Item = Segment> {
-        let all = self.known.is_none().then_some(Segment::Fresh(0..length));
-        all.into_iter().chain(self.segments.iter().cloned())
-    }
-
-    /// How many bytes have to be walked over.
-    pub(in crate::scan) fn fresh(&self) -> usize {
-        let fresh = self.segments.iter().map(|segment| match segment {
-            Segment::Fresh(part) => part.len(),
-            Segment::Kept { .. } => 0,
+                shift: wide(bytes.start) - wide(from),
+            })
         });
-        fresh.sum()
+        Ground {
+            known: Some(known),
+            length,
+            copied: copied.collect(),
+        }
+    }
+
+    /// The parts of the text, in their order.
+    pub(super) fn segments(&self, margins: Margins) -> Vec<Segment> {
+        let mut segments = Vec::with_capacity(2 * self.copied.len() + 1);
+        let mut fresh = 0;
+        for copied in &self.copied {
+            let bytes = copied.inside(margins, self.length);
+            if bytes.is_empty() {
+                continue;
+            }
+            if fresh < bytes.start {
+                segments.push(Segment::Fresh(fresh..bytes.start));
+            }
+            fresh = bytes.end;
+            segments.push(Segment::Kept(Kept {
+                bytes,
+                shift: copied.shift,
+                copied: *copied,
+            }));
+        }
+        if fresh < self.length {
+            segments.push(Segment::Fresh(fresh..self.length));
+        }
+        segments
+    }
+
+    /// How many bytes have to be walked over, at most.
+    pub(in crate::scan) fn fresh(&self) -> usize {
+        let kept = self.copied.iter();
+        let kept = kept.map(|copied| copied.inside(EDGES, self.length).len());
+        self.length - kept.sum::<usize>()
+    }
+
+    /// Whether so much was copied that it is less work than to scan the whole.
+    pub(in crate::scan) fn is_of_use(&self) -> bool {
+        let kept = self.copied.iter();
+        let kept = kept.map(|copied| copied.inside(KEYWORD_EDGES, self.length).len());
+        kept.sum::<usize>() > self.length / 8
     }
 
     /// Where bytes come from, if all of them were copied together. They may lie beyond the ends of the text.
@@ -258,15 +325,14 @@ impl<'k> Ground<'k> {
         end: usize,
         behind: usize,
     ) -> Option<i64> {
-        let wide = |place: usize| i64::try_from(place).unwrap_or(i64::MAX / 4);
         let (start, end) = (wide(start) - wide(before), wide(end) + wide(behind));
         let next = self.copied.partition_point(|part| part.start <= start);
         let part = self.copied.get(next.checked_sub(1)?)?;
         (end <= part.end).then_some(part.shift)
     }
 
-    /// How often a byte of the old text was copied, at most.
-    pub(super) fn times(&self) -> u64 {
+    /// How many notes of the old text were copied more than once, each time counted but one.
+    fn again(&self, known: &Known) -> u64 {
         let mut ends: Vec<(i64, i64)> = Vec::with_capacity(2 * self.copied.len());
         for part in &self.copied {
             ends.push((part.start.saturating_sub(part.shift), 1));
@@ -274,20 +340,26 @@ impl<'k> Ground<'k> {
         }
         // What ends somewhere has ended before the next begins.
         ends.sort_unstable();
-        let (mut now, mut most) = (0, 1);
-        for (_, step) in ends {
-            now += step;
-            most = most.max(now);
+        let (mut times, mut again) = (0, 0_u64);
+        for pair in ends.windows(2) {
+            times += pair[0].1;
+            if times > 1 {
+                let count = known.notes(pair[0].0, pair[1].0) as u64;
+                again = again.saturating_add(count.saturating_mul(times.unsigned_abs() - 1));
+            }
         }
-        u64::try_from(most).unwrap_or(1)
+        again
     }
+}
+
+fn wide(place: usize) -> i64 {
+    i64::try_from(place).unwrap_or(i64::MAX / 4)
 }
 
 /// The place in the new text of one in the old, and the other way round with the shift negated.
 #[inline]
 pub(super) fn moved(place: usize, shift: i64) -> usize {
-    let place = i64::try_from(place).unwrap_or(i64::MAX / 4);
-    usize::try_from(place + shift).unwrap_or(0)
+    usize::try_from(wide(place) + shift).unwrap_or(0)
 }
 
 /// A place in 32 bits. Texts from 4 GiB on are never kept.

@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use super::derived::Derived;
-use super::known::{Folded, Found, Ground, Known, Phase, Segment, moved, short, take};
-use super::{Layer, Map, Run};
+use super::known::{EDGES, Folded, Found, Ground, Known, Phase, Segment, moved, short, take};
+use super::{Layer, Map, PART_COST, Run};
 use crate::budget::Exhausted;
 use crate::scan::prefilter::is_base64_letter;
 
@@ -14,7 +14,7 @@ const RUN_MIN_BYTES: usize = 24;
 /// Shortest run of base32 letters: 16 bytes would be a word in upper case.
 const BASE32_MIN_BYTES: usize = 32;
 /// Shortest line of letters that goes on in the next.
-const LINE_MIN_BYTES: usize = 16;
+pub(super) const LINE_MIN_BYTES: usize = 16;
 /// Longest part between two lines of letters: blanks, quotes, an operator, a comment mark.
 const FOLD_MAX_BYTES: usize = 48;
 /// What lies so far around lines of letters tells whether they go on.
@@ -35,7 +35,7 @@ impl Run<'_> {
     ) -> Result<(), Exhausted> {
         let mut covered = 0;
         let mut runs: Vec<(u32, u32)> = Vec::new();
-        for segment in ground.segments(layer.text.len()) {
+        for segment in ground.segments(EDGES) {
             match (segment, ground.known) {
                 (Segment::Fresh(part), _) => {
                     let first = runs.len();
@@ -46,7 +46,8 @@ impl Run<'_> {
                         }
                     }
                 }
-                (Segment::Kept { bytes, shift }, Some(known)) => {
+                (Segment::Kept(kept), Some(known)) => {
+                    let (bytes, shift) = (kept.bytes, kept.shift);
                     let old = moved(bytes.start, -shift);
                     let mut lines = known.folded.partition_point(|one| (one.at as usize) < old);
                     let first = runs.len();
@@ -66,7 +67,7 @@ impl Run<'_> {
                         let (start, mut end) =
                             (moved(run.0 as usize, shift), moved(run.1 as usize, shift));
                         if let Some(before) = before.and_then(|one| one.inside(&bytes, shift))
-                            && (covered == 0 || covered + AROUND_BYTES <= before.start as usize)
+                            && covered <= before.start as usize
                         {
                             *slot = (short(start), short(end));
                             if !known.hits.is_empty() {
@@ -88,7 +89,7 @@ impl Run<'_> {
                         }
                     }
                 }
-                (Segment::Kept { .. }, None) => {}
+                (Segment::Kept(_), None) => {}
             }
         }
         if let Some(keep) = keep {
@@ -112,14 +113,22 @@ impl Run<'_> {
             return Ok(true);
         }
         found.key = (Phase::Dense, start, 0);
+        self.work.pace(PART_COST, self.budget)?;
+        let before = self.left();
         let folded = match self.known_lines(ground, start, *covered) {
             Some((lines, shift)) => {
                 self.take_key(ground, found, shift);
                 lines
             }
+            None if end - start < RUN_MIN_BYTES && is_alone(text, start..end, *covered) => Folded {
+                at: short(start),
+                start: short(start),
+                end: short(end),
+                is_free: true,
+            },
             None => {
                 let run = Letters::around(text, start, *covered);
-                self.work.pace(run.letters.text.len(), self.budget)?;
+                self.work.pace(run.range.len(), self.budget)?;
                 if run.letters.text.len() >= RUN_MIN_BYTES && !self.run(layer, &run, found)? {
                     return Ok(false);
                 }
@@ -127,11 +136,12 @@ impl Run<'_> {
                     at: short(start),
                     start: short(run.range.start),
                     end: short(run.range.end),
-                    is_free: *covered == 0 || *covered + AROUND_BYTES <= run.range.start,
+                    is_free: *covered <= run.range.start && begins_alone(text, run.range.start),
                 }
             }
         };
         *covered = folded.end as usize;
+        self.spent(before, keep.as_deref_mut());
         if let Some(keep) = keep {
             keep.folded.push(folded);
         }
@@ -153,7 +163,7 @@ impl Run<'_> {
         let place = |place: u32| moved(place as usize, shift);
         let (from, to) = (place(before.start), place(before.end));
         let is_whole = ground.shift(from, AROUND_BYTES, to, AROUND_BYTES) == Some(shift);
-        let is_free = covered == 0 || covered + AROUND_BYTES <= from;
+        let is_free = covered <= from;
         (is_whole && is_free && before.is_free).then_some((
             Folded {
                 at: short(start),
@@ -188,11 +198,14 @@ impl Run<'_> {
         }
         let (steps, name) = if is_hex { (2, "hex") } else { (4, "base64") };
         // What stands before the run may be letters too (a path, a word): every alignment is tried.
+        let mut inner = Vec::new();
         for skip in 0..steps {
-            let (inner, count, of) = if is_hex {
-                (from_hex(&letters[skip..]), 1, 2)
+            let (count, of) = if is_hex {
+                inner = from_hex(&letters[skip..]);
+                (1, 2)
             } else {
-                (from_base64(&letters[skip..]), 3, 4)
+                decode_base64(&letters[skip..], &mut inner);
+                (3, 4)
             };
             let map = Map::Linear {
                 count,
@@ -327,7 +340,7 @@ fn run_end(text: &[u8], at: usize) -> usize {
 }
 
 /// The letters of base64 and base64url, for looking at one byte after another.
-const LETTERS: [bool; 256] = {
+pub(super) const LETTERS: [bool; 256] = {
     let mut letters = [false; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -373,9 +386,7 @@ impl Letters {
         let mut is_hex = true;
         loop {
             let line = end;
-            while end < text.len() && is_base64_letter(text[end]) {
-                end += 1;
-            }
+            end = run_end(text, end);
             letters.copy(text, line..end);
             // JSON writes a slash like this.
             if text[end..].starts_with(b"\\/") && end > line {
@@ -400,6 +411,21 @@ impl Letters {
             letters,
         }
     }
+}
+
+/// Whether a whole run of letters is no part of a longer one that is folded over lines. The same as to put it together with
+/// its lines and to find no other; of most runs in code it is all there is to know.
+fn is_alone(text: &[u8], run: Range<usize>, from: usize) -> bool {
+    from <= run.start
+        && (run.len() < LINE_MIN_BYTES || fold(text, run.end).is_none())
+        && !text[run.end..].starts_with(b"\\/")
+        && begins_alone(text, run.start)
+}
+
+/// Whether no letters and no line before `start` go on there, wherever the search for runs has got to.
+fn begins_alone(text: &[u8], start: usize) -> bool {
+    let is_letter = |at: usize| is_base64_letter(text[at]);
+    !start.checked_sub(1).is_some_and(is_letter) && fold_before(text, start, 0).is_none()
 }
 
 /// Where the line of letters that ends at `end` goes on.
@@ -461,17 +487,26 @@ fn fold(text: &[u8], end: usize) -> Option<usize> {
 /// The end of a line of letters that goes on at `start`.
 fn fold_before(text: &[u8], start: usize, from: usize) -> Option<usize> {
     let back = &text[from.max(start.saturating_sub(FOLD_MAX_BYTES))..start];
-    memchr::memrchr2(b'\n', b'\\', back)?;
-    let first = start - back.len();
-    (first + 1..start).rev().find(|&end| {
-        is_base64_letter(text[end - 1])
-            && !is_base64_letter(text[end])
-            && end - from >= LINE_MIN_BYTES
-            && text[end - LINE_MIN_BYTES..end]
-                .iter()
-                .all(|byte| is_base64_letter(*byte))
-            && fold(text, end) == Some(start)
-    })
+    // Of what begins a word only the letters of an escaped line end stand between two lines.
+    let is_word = |at: usize| {
+        let is_end = matches!(back[at], b'r' | b'n') && at > 0 && back[at - 1] == b'\\';
+        !is_end && (back[at].is_ascii_alphanumeric() || back[at] == b'_')
+    };
+    let between = (0..back.len()).rev().find(|&at| is_word(at));
+    let between = &back[between.map_or(0, |at| at + 1)..];
+    memchr::memchr2(b'\n', b'\\', between)?;
+    let first = start - between.len();
+    (first.max(start - back.len() + 1)..start)
+        .rev()
+        .find(|&end| {
+            is_base64_letter(text[end - 1])
+                && !is_base64_letter(text[end])
+                && end - from >= LINE_MIN_BYTES
+                && text[end - LINE_MIN_BYTES..end]
+                    .iter()
+                    .all(|byte| is_base64_letter(*byte))
+                && fold(text, end) == Some(start)
+        })
 }
 
 /// The value of each letter of base64 and base64url, 63 for any other byte.
@@ -493,19 +528,26 @@ const SIX: [u8; 256] = {
 
 /// Base64 and base64url, letters alone. A lone letter at the end gives nothing.
 pub(in crate::scan) fn from_base64(letters: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    decode_base64(letters, &mut out);
+    out
+}
+
+fn decode_base64(letters: &[u8], out: &mut Vec<u8>) {
     let six = |byte: &u8| u32::from(SIX[usize::from(*byte)]);
-    let mut out = Vec::with_capacity(letters.len() / 4 * 3 + 3);
     let (fours, rest) = letters.as_chunks::<4>();
-    for [a, b, c, d] in fours {
+    out.clear();
+    out.reserve(3 * fours.len() + 2);
+    out.resize(3 * fours.len(), 0);
+    for ([a, b, c, d], three) in fours.iter().zip(out.as_chunks_mut::<3>().0) {
         let bits = six(a) << 18 | six(b) << 12 | six(c) << 6 | six(d);
         let [_, first, second, third] = bits.to_be_bytes();
-        out.extend([first, second, third]);
+        *three = [first, second, third];
     }
     if let [a, b, more @ ..] = rest {
         let bits = six(a) << 18 | six(b) << 12 | more.first().map_or(0, |c| six(c) << 6);
         out.extend(&bits.to_be_bytes()[1..2 + more.len()]);
     }
-    out
 }
 
 /// Base64 with its padding. `None`: the padding is not right.

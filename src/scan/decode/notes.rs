@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::KEYWORD_COST;
-use super::known::{Effect, Ground, Segment, What, moved, short, take};
+use super::known::{
+    EDGES, Effect, Ground, KEYWORD_EDGES, Known, Margins, Segment, What, moved, short, take,
+};
 use crate::budget::{Budget, Exhausted};
 use crate::scan::compile::Form;
 use crate::scan::confirm::{Window, Work};
@@ -11,8 +13,6 @@ use crate::scan::prefilter::Visit;
 use crate::scan::rules::{self, Kind};
 use crate::scan::{Pack, Rank};
 
-/// A keyword has no more bytes.
-const KEYWORD_MAX_BYTES: usize = 64;
 /// What lies so far around the place where names are looked for tells which they are, and what becomes of them: telling words
 /// beside it; behind it a value.
 const AROUND_NAMES: (usize, usize) = (300, 700);
@@ -34,6 +34,7 @@ struct Walk<'n, 'p> {
     is_names: bool,
     /// The keyword too: by place and keyword the order is the same however the text is walked over.
     found: Vec<(u16, Effect)>,
+    seen: Option<&'n mut Vec<(u32, u16)>>,
     /// The clock ran out during the walk; nothing more is noted.
     over: Option<Exhausted>,
 }
@@ -44,47 +45,61 @@ impl Visit for Walk<'_, '_> {
         if self.over.is_some() || start >= self.to {
             return;
         }
-        let notes = &mut *self.notes;
-        if let Err(over) = notes.work.pace(KEYWORD_COST, notes.budget) {
-            self.over = Some(over);
-            return;
+        let keyword = u16::try_from(keyword).unwrap_or(u16::MAX);
+        if let Some(seen) = &mut self.seen {
+            seen.push((short(start), keyword));
         }
-        let (pack, text) = (notes.pack, notes.text);
-        let tables = if self.is_names {
+        let judged = self
+            .notes
+            .judge(keyword, start, self.is_names, &mut self.found);
+        self.over = judged.err();
+    }
+}
+
+impl Notes<'_> {
+    /// What one keyword does where it stands.
+    fn judge(
+        &mut self,
+        keyword: u16,
+        start: usize,
+        is_names: bool,
+        out: &mut Vec<(u16, Effect)>,
+    ) -> Result<(), Exhausted> {
+        self.work.pace(KEYWORD_COST, self.budget)?;
+        let (pack, text, index) = (self.pack, self.text, usize::from(keyword));
+        let tables = if is_names {
             &pack.names
         } else {
             &pack.prefilter
         };
-        let end = start + tables.keyword(keyword).bytes.len();
+        let end = start + tables.keyword(index).bytes.len();
         let effect = |rule, what| Effect {
             at: short(start),
             rule,
             length: u8::try_from(end - start).unwrap_or(u8::MAX),
             what,
         };
-        let keyword_id = u16::try_from(keyword).unwrap_or(u16::MAX);
         let mut note = |rule: u16| {
             if pack.rule(usize::from(rule)).admits(text, start..end) {
-                self.found.push((keyword_id, effect(rule, What::Rule)));
+                out.push((keyword, effect(rule, What::Rule)));
             }
         };
-        if self.is_names {
-            pack.rules_of_name(keyword).for_each(note);
-            return;
+        if is_names {
+            pack.rules_of_name(index).for_each(note);
+            return Ok(());
         }
-        match pack.keyword(keyword) {
+        match pack.keyword(index) {
             Kind::Rules(rules) => rules.for_each(&mut note),
-            Kind::Mark => self.found.push((keyword_id, effect(0, What::Mark))),
+            Kind::Mark => out.push((keyword, effect(0, What::Mark))),
             Kind::Telling => {
                 if rules::has_value_near(text, start) {
-                    self.found.push((keyword_id, effect(0, What::Telling)));
+                    out.push((keyword, effect(0, What::Telling)));
                 }
             }
         }
+        Ok(())
     }
-}
 
-impl Notes<'_> {
     /// What the keywords that start in a part of the text do, in the order of their places.
     fn walk(
         &mut self,
@@ -92,14 +107,17 @@ impl Notes<'_> {
         to: usize,
         is_names: bool,
         out: &mut Vec<Effect>,
+        mut keep: Option<&mut Known>,
     ) -> Result<(), Exhausted> {
         let (pack, text) = (self.pack, self.text);
+        let first = keep.as_ref().map_or(0, |keep| keep.keywords.len());
         let mut walk = Walk {
             notes: self,
             offset: part.start,
             to: part.end,
             is_names,
             found: Vec::new(),
+            seen: keep.as_mut().map(|keep| &mut keep.keywords),
             over: None,
         };
         let tables = if is_names {
@@ -111,26 +129,65 @@ impl Notes<'_> {
         if let Some(over) = walk.over {
             return Err(over);
         }
-        walk.found
-            .sort_by_key(|(keyword, effect)| (effect.at, *keyword));
-        out.extend(walk.found.into_iter().map(|(_, effect)| effect));
+        put_in_order(walk.found, out);
+        if let Some(keep) = keep {
+            keep.keywords[first..].sort_unstable();
+        }
+        Ok(())
+    }
+
+    /// The same of keywords that are known to start there.
+    fn again(
+        &mut self,
+        known: &Known,
+        part: &Range<usize>,
+        shift: i64,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Exhausted> {
+        let mut keywords = Vec::new();
+        take(
+            &known.keywords,
+            part,
+            shift,
+            |one| one.0,
+            |one| keywords.push(*one),
+        );
+        let mut found = Vec::new();
+        for (at, keyword) in keywords {
+            self.judge(keyword, moved(at as usize, shift), false, &mut found)?;
+        }
+        put_in_order(found, out);
         Ok(())
     }
 
     /// What all keywords do but names, by place.
-    pub(super) fn effects(&mut self, ground: &Ground<'_>) -> Result<Vec<Effect>, Exhausted> {
+    pub(super) fn effects(
+        &mut self,
+        ground: &Ground<'_>,
+        mut keep: Option<&mut Known>,
+    ) -> Result<Vec<Effect>, Exhausted> {
         let mut effects = Vec::new();
-        let length = self.text.len();
-        for segment in ground.segments(length) {
+        let Margins(_, keyword_bytes) = KEYWORD_EDGES;
+        for segment in ground.segments(KEYWORD_EDGES) {
             match (segment, ground.known) {
                 (Segment::Fresh(part), _) => {
-                    let to = (part.end + KEYWORD_MAX_BYTES - 1).min(length);
-                    self.walk(part, to, false, &mut effects)?;
+                    let to = (part.end + keyword_bytes - 1).min(self.text.len());
+                    self.walk(part, to, false, &mut effects, keep.as_deref_mut())?;
                 }
-                (Segment::Kept { bytes, shift }, Some(known)) => {
-                    move_all(&known.effects, &bytes, shift, &mut effects);
+                (Segment::Kept(kept), Some(known)) => {
+                    let (bytes, shift) = (&kept.bytes, kept.shift);
+                    // What stands near the ends may do something else here.
+                    let inside = kept.inside(EDGES);
+                    self.again(known, &(bytes.start..inside.start), shift, &mut effects)?;
+                    move_all(&known.effects, &inside, shift, &mut effects);
+                    self.again(known, &(inside.end..bytes.end), shift, &mut effects)?;
+                    if let Some(keep) = &mut keep {
+                        let to_here = |at: u32| short(moved(at as usize, shift));
+                        let put = |one: &(u32, u16)| keep.keywords.push((to_here(one.0), one.1));
+                        take(&known.keywords, bytes, shift, |one| one.0, put);
+                    }
                 }
-                (Segment::Kept { .. }, None) => {}
+                (Segment::Kept(_), None) => {}
             }
         }
         Ok(effects)
@@ -159,11 +216,17 @@ impl Notes<'_> {
             let shift = ground.shift(near.start, before, near.end, behind);
             match (shift, ground.known) {
                 (Some(shift), Some(known)) => move_all(&known.names, &near, shift, &mut names),
-                _ => self.walk(near.clone(), near.end, true, &mut names)?,
+                _ => self.walk(near.clone(), near.end, true, &mut names, None)?,
             }
         }
         Ok(names)
     }
+}
+
+/// By place, then by keyword.
+fn put_in_order(mut found: Vec<(u16, Effect)>, out: &mut Vec<Effect>) {
+    found.sort_by_key(|(keyword, effect)| (effect.at, *keyword));
+    out.extend(found.into_iter().map(|(_, effect)| effect));
 }
 
 fn move_all(from: &[Effect], bytes: &Range<usize>, shift: i64, out: &mut Vec<Effect>) {

@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use super::derived::Derived;
-use super::known::{Found, Ground, Known, Phase, Segment, moved, short, take};
+use super::known::{EDGES, Found, Ground, Known, Phase, Segment, moved, short, take};
 use super::{Layer, Map, Run};
 use crate::budget::Exhausted;
 
 /// Fewest numbers that are looked into.
 const COUNT_MIN: usize = 16;
 /// Shortest run of digits and what parts them that is looked into: so many numbers of two digits.
-const RUN_MIN_BYTES: usize = COUNT_MIN * 3;
+pub(super) const RUN_MIN_BYTES: usize = COUNT_MIN * 3;
 /// A run of that length covers at least one probe.
 const STRIDE_BYTES: usize = RUN_MIN_BYTES - PROBE_BYTES + 1;
 const PROBE_BYTES: usize = 12;
@@ -23,18 +23,19 @@ impl Run<'_> {
         &mut self,
         layer: Layer<'_>,
         ground: &Ground<'_>,
-        keep: Option<&mut Known>,
+        mut keep: Option<&mut Known>,
         found: &mut Found,
     ) -> Result<(), Exhausted> {
         let text = layer.text;
         let mut runs: Vec<(u32, u32)> = Vec::new();
-        for segment in ground.segments(text.len()) {
+        for segment in ground.segments(EDGES) {
             match (segment, ground.known) {
                 (Segment::Fresh(part), _) => runs_in(text, part, &mut runs),
-                (Segment::Kept { bytes, shift }, Some(known)) => {
+                (Segment::Kept(kept), Some(known)) => {
+                    let shift = kept.shift;
                     take(
                         &known.lists,
-                        &bytes,
+                        &kept.bytes,
                         shift,
                         |run| run.0,
                         |run| {
@@ -47,7 +48,7 @@ impl Run<'_> {
                         },
                     );
                 }
-                (Segment::Kept { .. }, None) => {}
+                (Segment::Kept(_), None) => {}
             }
         }
         for &(start, end) in &runs {
@@ -57,6 +58,7 @@ impl Run<'_> {
                 continue;
             }
             self.work.pace(8 * (end - start), self.budget)?;
+            let before = self.left();
             while start < end {
                 let (list, next) = Numbers::read(text, start..end);
                 if list.count >= COUNT_MIN {
@@ -68,6 +70,7 @@ impl Run<'_> {
                 }
                 start = next.max(start + 1);
             }
+            self.spent(before, keep.as_deref_mut());
         }
         if let Some(keep) = keep {
             keep.lists = runs;

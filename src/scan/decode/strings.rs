@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::joints::{self, Between};
-use super::known::{Found, Ground, Known, Phase, Segment, moved, short, take};
+use super::known::{EDGES, Found, Ground, Known, Phase, Segment, moved, short, take};
 use super::{Layer, Map, PART_COST, Run, oddities};
 use crate::budget::Exhausted;
 use crate::scan::compile::Form;
@@ -31,14 +31,15 @@ impl Run<'_> {
         let text = layer.text;
         let mut to = Covered::default();
         let mut places: Vec<u32> = Vec::new();
-        for segment in ground.segments(text.len()) {
+        for segment in ground.segments(EDGES) {
             let part = match (segment, ground.known) {
                 (Segment::Fresh(part), _) => part,
-                (Segment::Kept { bytes, shift }, known) => {
+                (Segment::Kept(kept), known) => {
+                    let shift = kept.shift;
                     let known = known.map_or(&[][..], |known| &known.places);
                     take(
                         known,
-                        &bytes,
+                        &kept.bytes,
                         shift,
                         |place| *place,
                         |place| {
@@ -54,13 +55,8 @@ impl Run<'_> {
             for start in part.clone().step_by(ODD_BYTES) {
                 let end = (start + ODD_BYTES).min(part.end);
                 oddities::each(&text[start..end], |at| {
-                    let at = start + at;
-                    let is_joint = match text[at] {
-                        b'%' | b'&' => false,
-                        _ => joints::may_join(text, at),
-                    };
-                    if is_joint || (!is_quote(text[at]) && escapes::is_telling(text, at)) {
-                        places.push(short(at));
+                    if is_place(text, start + at) {
+                        places.push(short(start + at));
                     }
                 });
                 if !self.at_places(layer, &mut places, &mut to, &mut keep, found)? {
@@ -186,6 +182,12 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether an escape or a joint of two strings may stand at an odd byte.
+pub(super) fn is_place(text: &[u8], at: usize) -> bool {
+    let is_joint = !matches!(text[at], b'%' | b'&') && joints::may_join(text, at);
+    is_joint || (!is_quote(text[at]) && escapes::is_telling(text, at))
 }
 
 fn is_quote(byte: u8) -> bool {

@@ -272,6 +272,7 @@ fn noted(known: &Known) -> Vec<String> {
         .map(effect)
         .collect();
     all.push(format!("{:?}", known.places));
+    all.push(format!("{:?}", known.keywords));
     all.extend(known.runs.iter().map(|run| format!("run {run:?}")));
     all.extend(known.lists.iter().map(|run| format!("list {run:?}")));
     all.extend(known.folded.iter().map(|lines| format!("{lines:?}")));
