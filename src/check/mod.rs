@@ -226,6 +226,7 @@ pub fn known() -> Known<'static> {
     Known {
         checks: NAMES,
         rule: &|id| find_rule(id).1.is_some(),
+        fixed: &|id| find_rule(id).1.is_some_and(|rule| rule.fixed),
         packs: false,
     }
 }

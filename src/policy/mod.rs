@@ -105,6 +105,8 @@ pub struct Known<'a> {
     pub checks: &'a [&'a str],
     /// Whether this is the id of a rule.
     pub rule: &'a dyn Fn(&str) -> bool,
+    /// Whether the level of this rule cannot be changed.
+    pub fixed: &'a dyn Fn(&str) -> bool,
     /// There are rule packs of the server's own, so any `secret/…` may be the id of a rule.
     pub packs: bool,
 }
@@ -114,6 +116,7 @@ impl Known<'_> {
     pub const ANY: Known<'static> = Known {
         checks: &[],
         rule: &|_| true,
+        fixed: &|_| false,
         packs: false,
     };
 

@@ -255,6 +255,14 @@ fn identity<'t>(
         .get("match")
         .map(|node| traits(node, fields.key_at("match"), log))
         .unwrap_or_default();
+    let of_account = [&traits.account, &traits.account_id, &traits.email];
+    if !traits.deploy_key.is_empty() && of_account.iter().any(|wanted| !wanted.is_empty()) {
+        log.warn(
+            fields.key_at("match"),
+            "no pusher matches this: a deploy key comes without an account",
+        )
+        .note("an identity for the key, and another one for the account");
+    }
     let owner = fields
         .get("owner")
         .and_then(|node| read::text(node, "`owner`", log))
