@@ -98,5 +98,6 @@ fn judge(
     );
     let mut found = Finding::new("identity/author-mismatch", title, place);
     found.detail = Some(format!("{}", Quoted(&claimed)));
+    found.decided_by = facts.actor.authors_at.clone();
     findings.push(found);
 }

@@ -126,6 +126,7 @@ fn push(
     place.ref_name = facts.ref_of(updates);
     let mut found = Finding::new(rule, title, place);
     found.detail = Some(detail);
+    found.decided_by = facts.actor.authors_at.clone();
     findings.push(found);
 }
 

@@ -336,6 +336,8 @@ fn size_in_pointer(text: &[u8]) -> Option<u64> {
     let mut lines = text.lines().map(|line| line.trim());
     let line = lines.find(|line| is_pointer && line.starts_with(b"size"))?;
     let digits = std::str::from_utf8(line[4..].trim()).ok()?;
+    // As Go reads a number.
+    let digits = digits.strip_prefix('+').unwrap_or(digits);
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     // A number that fits nowhere is larger than every limit.
     is_number.then(|| digits.parse().unwrap_or(u64::MAX))
@@ -389,6 +391,8 @@ mod tests {
             assert_eq!(of(text.trim_end()), Some(12_345), "{text}");
             assert_eq!(of(&format!("\n {text}")), Some(12_345), "{text}");
         }
+        let signed = "version https://git-lfs.github.com/spec/v1\nsize +12345\n";
+        assert_eq!(of(signed), Some(12_345));
         let huge = "version https://git-lfs.github.com/spec/v1\nsize 99999999999999999999999\n";
         assert_eq!(of(huge), Some(u64::MAX));
         for text in [

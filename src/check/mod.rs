@@ -16,6 +16,8 @@ mod unicode;
 use std::ops::Range;
 
 pub(crate) use limits::{Brings, over_time, too_many_lines};
+pub(crate) use paths::odd_path;
+pub(crate) use refs::{odd_ref, refused_ref};
 pub(crate) use secrets::{hits, masked};
 pub(crate) use texts::{of_commit as texts_of_commit, of_tag as texts_of_tag};
 pub(crate) use unicode::{is_for_agents, is_plain, may_hide};
@@ -224,6 +226,7 @@ pub fn known() -> Known<'static> {
     Known {
         checks: NAMES,
         rule: &|id| find_rule(id).1.is_some(),
+        fixed: &|id| find_rule(id).1.is_some_and(|rule| rule.fixed),
         packs: false,
     }
 }

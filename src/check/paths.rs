@@ -1,6 +1,7 @@
 //! `paths`: which paths the new commits may change, and how.
 
 mod names;
+mod submodules;
 
 use std::collections::HashSet;
 
@@ -86,8 +87,9 @@ static RULES: &[Rule] = &[
     rule(
         "path/submodule-config",
         "the submodule configuration can run commands or write outside the tree",
-        "`.gitmodules` holds a URL that starts with a dash or names a command transport, a path or name that \
-         climbs or holds control characters, or an `update` command.",
+        "`.gitmodules` holds a URL that starts with a dash, names a command transport, an encoded line end or a host that ssh \
+         takes for an option, a path or name that climbs, leads into `.git` or holds control characters, or an `update` \
+         command. Or git cannot read it, or it is no file.",
         Level::Deny,
     ),
     rule(
@@ -100,7 +102,8 @@ static RULES: &[Rule] = &[
         "path/confusable",
         "the path can be mistaken for another one",
         "The name equals another name of the same folder, or one of git's own, on file systems that fold \
-         case, Unicode forms, ignorable characters or trailing dots.",
+         case, Unicode forms, ignorable characters or trailing dots. So does a new name that reads like another of its \
+         folder by letters of a second script among Latin ones.",
         Level::Warn,
     ),
     rule(
@@ -356,6 +359,12 @@ impl At<'_> {
                 "the submodule configuration can run commands or write outside the tree",
             )
         };
+        if entry.mode == Mode::Gitlink {
+            let mut found = self.finding(rule, change, title);
+            found.detail = Some("a submodule of that name".to_owned());
+            findings.push(found);
+            return Ok(());
+        }
         // No honest link target or submodule list comes near this; what is not read is not clean.
         match self.facts.reader.header(&entry.id)? {
             Some((ObjectKind::Blob, size)) if size <= READ_MAX_BYTES => {}
@@ -381,7 +390,7 @@ impl At<'_> {
                 found.place.part = Part::SymlinkTarget;
                 findings.push(found);
             }
-        } else if let Some(why) = odd_submodule(object.data) {
+        } else if let Some(why) = submodules::odd(object.data) {
             let mut found = self.finding(rule, change, title);
             found.detail = Some(why.to_owned());
             findings.push(found);
@@ -435,6 +444,22 @@ fn verb(change: &Change) -> &'static str {
     }
 }
 
+/// The rule that a new path breaks by its name alone, with the reason in words.
+pub(crate) fn odd_path(path: &[u8]) -> Option<(&'static str, &'static str)> {
+    let names = || path.split(|byte| *byte == b'/');
+    if names().any(|name| matches!(name, b"" | b"." | b"..")) {
+        Some(("object/malformed", "git has no such path"))
+    } else if names().any(|name| policy::is_spelling_of(name, ".git")) {
+        Some(("object/malformed", "git keeps this name for itself"))
+    } else if path.iter().any(u8::is_ascii_control) {
+        Some(("path/control", "it holds control characters"))
+    } else {
+        names()
+            .find_map(names::unportable)
+            .map(|why| ("path/portable", why))
+    }
+}
+
 /// Why a link target is not an ordinary one: it is absolute, climbs above the root, or enters `.git`.
 fn odd_target(link: &BStr, target: &[u8]) -> Option<&'static str> {
     // A backslash separates on Windows, where git checks links out too.
@@ -457,54 +482,6 @@ fn odd_target(link: &BStr, target: &[u8]) -> Option<&'static str> {
 
 fn has_drive(name: &[u8]) -> bool {
     matches!(name, [letter, b':', ..] if letter.is_ascii_alphabetic())
-}
-
-/// Why a `.gitmodules` is dangerous. Reads values as git's config syntax does in the simple cases and
-/// looks at the raw line in all others, so that quoting hides nothing.
-fn odd_submodule(text: &[u8]) -> Option<&'static str> {
-    for line in text.split(|byte| *byte == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line).trim();
-        if line.contains(&b'\r') {
-            return Some("a carriage return inside a value");
-        }
-        if let Some(section) = line.strip_prefix(b"[") {
-            if climbs(section) {
-                return Some("a submodule name that climbs");
-            }
-            continue;
-        }
-        let Some(equals) = line.find_byte(b'=') else {
-            continue;
-        };
-        let key = line[..equals].trim().to_ascii_lowercase();
-        let value: Vec<u8> = line[equals + 1..]
-            .trim()
-            .iter()
-            .copied()
-            .filter(|b| *b != b'"')
-            .collect();
-        let value = value.trim();
-        match key.as_slice() {
-            b"url" if value.starts_with(b"-") => return Some("a URL that starts with a dash"),
-            b"url" if value.contains_str("::") => return Some("a URL with a command transport"),
-            b"path" if value.starts_with(b"-") => return Some("a path that starts with a dash"),
-            b"path" if value.starts_with(b"/") || climbs(value) => {
-                return Some("a path that climbs");
-            }
-            b"update" if value.starts_with(b"!") => return Some("an update command"),
-            _ => {}
-        }
-        if value.ends_with(b"\\") || value.contains(&b'\\') && key != b"path" && key != b"url" {
-            return Some("an escaped value");
-        }
-    }
-    None
-}
-
-fn climbs(value: &[u8]) -> bool {
-    value
-        .split(|byte| matches!(byte, b'/' | b'\\' | b'"' | b' ' | b']'))
-        .any(|part| part == b"..")
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! `refs`: which refs a push may create, move or delete.
 
-mod lookalike;
+use std::borrow::Cow;
 
 use crate::check::{Check, Facts, OfRef, Rule};
 use crate::finding::{Finding, Level, Part, Place, PolicyAt, RefOp};
 use crate::identity::Actor;
-use crate::policy::{Answer, Boundary, Kind};
+use crate::policy::{self, Answer, Boundary, Kind};
 use crate::push::{RefName, RefUpdate};
 use crate::redact::Quoted;
 use crate::repo::RepoError;
@@ -235,8 +235,14 @@ fn mistaken(update: &RefUpdate, why: String) -> Finding {
 /// stored or of the same push.
 fn twin(facts: &Facts<'_>, update: &RefUpdate) -> Result<Option<Vec<u8>>, RepoError> {
     let name = update.command.name.as_bytes();
+    // A tag stands in the way of a branch of its name, so a trusted branch has twins among tags too.
+    let as_branch = match name.strip_prefix(b"refs/tags/") {
+        Some(short) => Cow::from([b"refs/heads/", short].concat()),
+        None => Cow::from(name),
+    };
     let alike = facts.trusted.iter().find(|(trusted, _)| {
-        trusted.as_bytes() != name && lookalike::reads_alike(trusted.as_bytes(), name)
+        let trusted = trusted.as_bytes();
+        trusted != name && policy::reads_alike(trusted, &as_branch)
     });
     if let Some((trusted, _)) = alike {
         return Ok(Some(trusted.as_bytes().to_vec()));
@@ -300,6 +306,27 @@ fn refusal(actor: &Actor, name: &RefName, op: RefOp) -> Option<Refusal> {
     Some(Refusal { rule, verb, at })
 }
 
+/// The rule by which the boundary refuses an operation on a ref; `None`: it allows it.
+pub(crate) fn refused_ref(actor: &Actor, name: &RefName, op: RefOp) -> Option<&'static str> {
+    refusal(actor, name, op).map(|refused| refused.rule)
+}
+
+/// The rules that a ref breaks by its name alone, with the reason in words.
+pub(crate) fn odd_ref(actor: &Actor, name: &RefName, op: RefOp) -> Vec<(&'static str, String)> {
+    let mut odd = Vec::new();
+    if let Some(why) = confusable(name.as_bytes()) {
+        odd.push(("ref/confusable", why.to_owned()));
+    }
+    if actor.kind != Kind::Human && is_foreign_namespace(&actor.boundary, name.as_bytes(), op) {
+        let why = match name.as_bytes().starts_with(b"refs/replace/") {
+            true => "no agent writes replacements",
+            false => "an entry that names the namespace is needed",
+        };
+        odd.push(("ref/namespace", why.to_owned()));
+    }
+    odd
+}
+
 fn is_branch_or_tag(name: &[u8]) -> bool {
     [&b"refs/heads/"[..], b"refs/tags/", b"refs/for/"]
         .iter()
@@ -332,13 +359,13 @@ fn confusable(name: &[u8]) -> Option<&'static str> {
     if reads_as_path.iter().any(starts) {
         return Some("a ref path stands inside the name");
     }
-    if short.starts_with(b"origin/") {
+    if starts(&&b"origin/"[..]) {
         return Some("the name reads as a branch of a remote");
     }
     if short.starts_with(b"-") {
         return Some("the name starts with a dash and reads as an option");
     }
-    if short == b"@" || short.eq_ignore_ascii_case(b"HEAD") || short.ends_with(b"_HEAD") {
+    if is_root_ref(short) {
         return Some("the name is one of git's own");
     }
     if matches!(short.len(), 40 | 64) && short.iter().all(u8::is_ascii_hexdigit) {
@@ -347,16 +374,40 @@ fn confusable(name: &[u8]) -> Option<&'static str> {
     None
 }
 
+/// Whether a short name is one of the refs beside `refs/`: those that git makes, in any case, since it looks for a file of the
+/// name; and any other that it would take for one.
+fn is_root_ref(short: &[u8]) -> bool {
+    const OF_GIT: &[&[u8]] = &[
+        b"@",
+        b"HEAD",
+        b"FETCH_HEAD",
+        b"ORIG_HEAD",
+        b"MERGE_HEAD",
+        b"CHERRY_PICK_HEAD",
+        b"REVERT_HEAD",
+        b"REBASE_HEAD",
+        b"BISECT_HEAD",
+        b"AUTO_MERGE",
+        b"BISECT_EXPECTED_REV",
+        b"NOTES_MERGE_PARTIAL",
+        b"NOTES_MERGE_REF",
+        b"MERGE_AUTOSTASH",
+    ];
+    let is_own = |own: &&[u8]| short.eq_ignore_ascii_case(own);
+    let is_loud = || {
+        short
+            .iter()
+            .all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-'))
+    };
+    OF_GIT.iter().any(is_own) || (short.ends_with(b"_HEAD") && is_loud())
+}
+
 fn short_name(name: &[u8]) -> Option<&[u8]> {
     name.strip_prefix(b"refs/heads/")
         .or_else(|| name.strip_prefix(b"refs/tags/"))
 }
 
-fn finding(
-    rule: &'static str,
-    title: impl Into<std::borrow::Cow<'static, str>>,
-    update: &RefUpdate,
-) -> Finding {
+fn finding(rule: &'static str, title: impl Into<Cow<'static, str>>, update: &RefUpdate) -> Finding {
     let mut place = Place::new(Part::Ref);
     place.ref_name = Some(update.command.name.clone());
     place.commit = update.command.new;
@@ -378,6 +429,9 @@ mod tests {
             "refs/heads/Refs/heads/main",
             "refs/heads/HEAD",
             "refs/heads/head",
+            "refs/heads/orig_head",
+            "refs/heads/BUILD_HEAD",
+            "refs/heads/Origin/main",
             "refs/heads/-h",
             "refs/tags/0123456789012345678901234567890123456789",
         ] {
@@ -391,6 +445,8 @@ mod tests {
             "refs/for/main",
             "refs/notes/commits",
             "refs/heads/header",
+            "refs/heads/table_head",
+            "refs/heads/feature/TABLE_HEAD",
             "refs/heads/deadbeef",
             "refs/pull/12/head",
         ] {

@@ -31,7 +31,7 @@ static RULES: &[Rule] = &[
         "the signature does not hold",
         "What was signed is not what is here, or the signature is none that can be checked: malformed, made \
          for another namespace than `git`, in the header of another hash, more than one, of a kind or with a \
-         hash that is not taken (SHA-1, DSA, X.509).",
+         hash that is not taken (SHA-1, DSA, X.509). Or a tag says another name than its ref has.",
     ),
     rule(
         "signature/unknown-key",
@@ -147,6 +147,7 @@ impl Judge<'_> {
         let mut buffer = Vec::new();
         let commits = facts.history.commits.iter();
         let commits = commits.map(|new| (new.commit.id, &new.updates, Part::Commit));
+        let mut signed_tags = Vec::new();
         let tags = facts.history.tags.iter();
         let tags = tags.map(|new| (new.tag.id, &new.updates, Part::Tag));
         for (id, updates, part) in commits.chain(tags) {
@@ -179,6 +180,9 @@ impl Judge<'_> {
                     self.findings.push(Finding::new(BAD, title, place));
                 }
                 Signed::Yes { payload, signature } => {
+                    if part == Part::Tag {
+                        signed_tags.push(id);
+                    }
                     let judged = self.signers.judge(&payload, &signature, &self.wanted);
                     if let Err(refusal) = judged {
                         self.refused(what, refusal, place);
@@ -186,6 +190,7 @@ impl Judge<'_> {
                 }
             }
         }
+        self.tag_names(&signed_tags);
         // A ref that points straight to a file or folder.
         let mut contents: Vec<usize> = facts
             .history
@@ -203,6 +208,30 @@ impl Judge<'_> {
             self.findings.push(found);
         }
         Ok(())
+    }
+
+    /// A signed tag speaks for the name that stands in it: under another one an old release passes for a new one.
+    fn tag_names(&mut self, signed: &[Oid]) {
+        let facts = self.facts;
+        let tags = facts.history.tags.iter();
+        for new in tags.filter(|new| signed.contains(&new.tag.id)) {
+            for update in &new.updates {
+                let command = &facts.updates[*update].command;
+                let Some(name) = command.name.as_bytes().strip_prefix(b"refs/tags/") else {
+                    continue;
+                };
+                if command.new != Some(new.tag.id) || new.tag.name == name {
+                    continue;
+                }
+                let mut place = Place::new(Part::Tag);
+                place.commit = Some(new.tag.id);
+                place.ref_name = Some(command.name.clone());
+                let title = "the tag was made under another name";
+                let mut found = Finding::new(BAD, title, place);
+                found.detail = Some(format!("it says {}", Quoted(&new.tag.name)));
+                self.findings.push(found);
+            }
+        }
     }
 
     fn refused(&mut self, what: &str, refusal: Refusal, place: Place) {

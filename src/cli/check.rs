@@ -31,7 +31,7 @@ pub(super) struct Args {
     /// else as stored here]
     #[arg(long, value_name = "OID")]
     old: Option<String>,
-    /// What would be pushed: any revision of this repository
+    /// What would be pushed: any revision of this repository, or zeros to delete the ref
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     new: String,
     /// The repository [default: that of the current folder]
@@ -47,6 +47,10 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<Exit, Refusal> {
+        if !self.repo.is_dir() {
+            let shown = self.repo.display();
+            return Err(Refusal::usage(format!("--repo {shown} is not a folder")));
+        }
         let layout = Layout::discover(&self.repo)?;
         let policy = server::load_policy(self.policy.as_deref(), Some(&layout.common_dir))?;
         server::use_packs(&policy, None)?;
@@ -59,11 +63,15 @@ impl Args {
                 .head()?
                 .ok_or_else(|| Refusal::usage("no branch is checked out: say --ref REF"))?,
         };
-        let new = revision(&git_dir, &self.new)?;
+        let is_zero = |id: &str| id.bytes().all(|digit| digit == b'0') && !id.is_empty();
+        let new = match is_zero(&self.new) {
+            true => None,
+            false => Some(revision(&git_dir, &self.new)?),
+        };
         let tracks = !repo.refs_under(b"refs/remotes/origin/")?.is_empty();
         let remote = tracks.then_some(&b"origin"[..]);
         let claimed_old = match &self.old {
-            Some(old) if old.bytes().all(|digit| digit == b'0') => None,
+            Some(old) if is_zero(old) => None,
             Some(old) => Some(revision(&git_dir, old)?),
             None => stored(&repo, &name, remote, new)?,
         };
@@ -76,13 +84,23 @@ impl Args {
             commands: vec![Command {
                 name,
                 claimed_old,
-                new: Some(new),
+                new,
             }],
             certificate: None,
         };
         let identity = self.identity.or_else(|| {
             server::variable("RINGFENCE_IDENTITY").and_then(|value| value.into_string().ok())
         });
+        if let Some(name) = &identity
+            && !policy.identity_names().any(|known| known == name)
+        {
+            let names: Vec<&str> = policy.identity_names().take(20).collect();
+            return Err(Refusal::usage(format!(
+                "the policy has no identity \"{}\"\nhint: identities of the policy: {}",
+                name.escape_debug(),
+                names.join(", ")
+            )));
+        }
         let budget = Budget::new(policy.bounds.clone());
         // On the server itself the key of the record is there, and suppressions by value hold as in a push.
         let own = existing_key_beside(&server::ledger_path(&policy, repo.layout()));
@@ -179,7 +197,7 @@ fn stored(
     repo: &Repo,
     name: &RefName,
     remote: Option<&[u8]>,
-    new: Oid,
+    new: Option<Oid>,
 ) -> Result<Option<Oid>, Refusal> {
     if let (Some(remote), Some(branch)) = (remote, name.as_bytes().strip_prefix(b"refs/heads/")) {
         let tracked = RefName::new([b"refs/remotes/", remote, b"/", branch].concat())
@@ -187,7 +205,7 @@ fn stored(
         return Ok(repo.resolve(&tracked)?.value);
     }
     let value = repo.resolve(name)?.value;
-    Ok(value.filter(|value| *value != new))
+    Ok(value.filter(|value| Some(*value) != new))
 }
 
 /// Asks git what a revision names. Not on the hook's path, so a child may be started.

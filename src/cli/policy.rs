@@ -1,5 +1,6 @@
 //! `ringfence policy`: checks, shows and explains a policy, and runs its own tests.
 
+mod answers;
 mod show;
 
 #[cfg(test)]
@@ -14,6 +15,7 @@ use crate::finding::{PathOp, RefOp};
 use crate::identity::{Actor, actor_at_any_time};
 use crate::ledger;
 use crate::policy::{self, Expect, Kind, Policy, Reason};
+use crate::push::RefName;
 use crate::repo::Layout;
 use crate::scan::{self, PackError};
 use crate::standing::Standing;
@@ -253,19 +255,22 @@ fn explain(args: &Explain, out: &mut dyn Write) -> Result<Exit, Stop> {
     let actor = actor(&policy, &args.who.identity, args.who.repository.as_deref())?;
     let mut reasons = Vec::new();
     if let Some(name) = &args.ref_name {
-        crate::push::RefName::new(name.as_str())
+        let name = RefName::new(name.as_str())
             .map_err(|error| usage(format!("the ref `{}` {error}", name.escape_debug())))?;
         let op = match (&args.ref_op, &args.op, &args.path) {
             (Some(op), ..) | (None, Some(op), None) => Some(ref_op(op)?),
             _ => None,
         };
-        reasons.push(actor.boundary.explain_ref(name.as_bytes(), op));
+        reasons.extend(answers::of_ref(&actor, &name, op));
         let now = jiff::Timestamp::now();
-        reasons.extend(actor.boundary.explain_freeze(name.as_bytes(), now));
+        reasons.extend(answers::of_freeze(&actor, &name, now));
     }
     if let Some(path) = &args.path {
+        if path.is_empty() {
+            return Err(usage("the path is empty".to_owned()));
+        }
         let op = args.op.as_deref().map_or(Ok(PathOp::Modify), path_op)?;
-        reasons.push(actor.boundary.explain_path(actor.kind, path.as_bytes(), op));
+        reasons.extend(answers::of_path(&actor, path.as_bytes(), op));
     }
     let suppressed = match &args.path {
         Some(path) => policy.suppressions_at(
@@ -307,6 +312,10 @@ fn write_reason(reason: &Reason, out: &mut dyn Write) {
     let _ = writeln!(out, "  {} ({at})", reason.why);
     for (index, way) in reason.pass.iter().enumerate() {
         let lead = if index == 0 { "to pass: " } else { "         " };
+        let way = match index {
+            0 => way.strip_prefix("or ").unwrap_or(way),
+            _ => way,
+        };
         let _ = writeln!(out, "  {lead}{way}");
     }
 }
@@ -324,8 +333,13 @@ fn test(file: &File, out: &mut dyn Write) -> Result<Exit, Stop> {
         let actor = actor(&policy, &case.identity, case.repository.as_deref());
         let (answer, reasons) = match &actor {
             Ok(actor) => {
-                let outcome = policy::run_test(case, actor.kind, &actor.boundary);
-                (outcome.answer, outcome.reasons)
+                let mut reasons = answers::of_ref(actor, &case.name, case.op);
+                for (op, path) in &case.changes {
+                    reasons.extend(answers::of_path(actor, path.as_bytes(), *op));
+                }
+                let strictest = reasons.iter().map(|reason| reason.answer);
+                let strictest = strictest.max_by_key(|answer| *answer as u8);
+                (strictest.unwrap_or(Expect::Accept), reasons)
             }
             // No boundary in that repository: refused like any push there.
             Err(_) => (Expect::Reject, Vec::new()),

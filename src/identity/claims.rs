@@ -4,14 +4,19 @@
 //! All of it is text that the author of a commit chose. It is evidence with a named source, never authentication: an
 //! agent may leave every mark away. The marks are data, `rules/agents/`, compiled by the build script.
 
+mod trailer;
+
 use std::fmt;
 
-use bstr::{BStr, ByteSlice as _};
+use bstr::ByteSlice as _;
 
 use super::signature::ssh;
 use crate::budget::{Budget, Exhausted};
 use crate::push::Oid;
 use crate::repo::{Commit, History, Signature, Tag};
+
+pub use trailer::Trailer;
+use trailer::lines;
 
 include!(concat!(env!("OUT_DIR"), "/agents.rs"));
 
@@ -182,33 +187,31 @@ impl Claims {
     }
 
     fn message(&mut self, message: &[u8]) {
-        for line in lines(message) {
-            if let Some(trailer) = Trailer::of(line) {
-                // Each address on the line: a mark counts whoever else stands beside it.
-                let mut parts = trailer.value.split(|byte| matches!(byte, b'<' | b'>'));
-                let name = parts.next().unwrap_or_default();
-                for part in std::iter::once(&b""[..]).chain(parts) {
-                    for agent in of_name(name, part) {
-                        self.add(agent, Source::Trailer);
-                    }
-                }
-                let value = trailer.value.to_lowercase();
-                let is_its = |(key, start): &(&str, &str)| {
-                    trailer.key == *key && value.starts_with(start.as_bytes())
-                };
-                for agent in AGENTS {
-                    if agent.trailers.iter().any(is_its) {
-                        self.add(agent, Source::Trailer);
-                    }
+        for trailer in Trailer::all(message) {
+            // Each address on the line: a mark counts whoever else stands beside it.
+            let mut parts = trailer.value.split(|byte| matches!(byte, b'<' | b'>'));
+            let name = parts.next().unwrap_or_default();
+            for part in std::iter::once(&b""[..]).chain(parts) {
+                for agent in of_name(name, part) {
+                    self.add(agent, Source::Trailer);
                 }
             }
-            let telling = || AGENTS.iter().filter(|agent| !agent.lines.is_empty());
-            if line.len() >= 12 {
-                let line = line.to_lowercase();
-                for agent in telling() {
-                    if agent.lines.iter().any(|part| line.contains_str(part)) {
-                        self.add(agent, Source::Line);
-                    }
+            let value = trailer.value.to_lowercase();
+            let is_its = |(key, start): &(&str, &str)| {
+                trailer.key == *key && value.starts_with(start.as_bytes())
+            };
+            for agent in AGENTS {
+                if agent.trailers.iter().any(is_its) {
+                    self.add(agent, Source::Trailer);
+                }
+            }
+        }
+        let telling = || AGENTS.iter().filter(|agent| !agent.lines.is_empty());
+        for line in lines(message).filter(|line| line.len() >= 12) {
+            let line = message[line].to_lowercase();
+            for agent in telling() {
+                if agent.lines.iter().any(|part| line.contains_str(part)) {
+                    self.add(agent, Source::Line);
                 }
             }
         }
@@ -241,86 +244,6 @@ pub fn of_name(name: &[u8], mail: &[u8]) -> impl Iterator<Item = &'static Agent>
 /// Whether two names with their mail addresses are of one agent: some sign off by another address than they commit by.
 pub fn are_one_agent(one: (&[u8], &[u8]), other: (&[u8], &[u8])) -> bool {
     of_name(one.0, one.1).any(|agent| of_name(other.0, other.1).any(|of| of.id == agent.id))
-}
-
-fn lines(message: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let read = &message[..message.len().min(MESSAGE_MAX_BYTES)];
-    // A carriage return moves a terminal to the start of the line, so what follows it is read as a line.
-    read.split(|byte| matches!(byte, b'\n' | b'\r'))
-}
-
-/// A line `Key: value`, wherever it stands in a message: forges and people read it there too.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trailer<'a> {
-    /// In lower case, with hyphens between its words.
-    pub key: String,
-    /// Without the blanks around it.
-    pub value: &'a BStr,
-}
-
-impl<'a> Trailer<'a> {
-    /// Reads a line. `None`: it is not one, or it is quoted (`>`) or indented like code.
-    pub fn of(line: &'a [u8]) -> Option<Self> {
-        const KEY_MAX_BYTES: usize = 64;
-        let start = line.iter().position(|byte| *byte != b' ')?;
-        if start >= 4 {
-            return None;
-        }
-        let line = &line[start..];
-        let colon = line.find_byte(b':').filter(|at| *at <= KEY_MAX_BYTES)?;
-        let words = line[..colon].to_str().ok()?.trim_end();
-        let key: String = words
-            .chars()
-            // What takes no room: soft hyphen, zero width, joiners.
-            .filter(|c| !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}'))
-            .map(|letter| match letter {
-                // Dashes that look like a hyphen, and what people write instead of one.
-                '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe63}' | '\u{ff0d}' | ' ' | '_' => '-',
-                letter => letter.to_ascii_lowercase(),
-            })
-            .collect();
-        let is_key = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-        is_key.then(|| Trailer {
-            key,
-            value: line[colon + 1..].trim().as_bstr(),
-        })
-    }
-
-    /// The trailers of a message.
-    pub fn all(message: &'a [u8]) -> impl Iterator<Item = Trailer<'a>> {
-        lines(message).filter_map(Trailer::of)
-    }
-
-    /// The value as `Name <mail>`.
-    pub fn person(&self) -> (&'a [u8], &'a [u8]) {
-        Trailer::person_in(self.value)
-    }
-
-    /// Name and address of `Name <mail>`. Without brackets, or with more behind them, all of it is the name: a line with two
-    /// people is not the word of the first.
-    pub fn person_in(value: &[u8]) -> (&[u8], &[u8]) {
-        let inside = value.trim().strip_suffix(b">");
-        match inside.and_then(|inside| Some((inside, inside.find_byte(b'<')?))) {
-            Some((inside, open)) if !inside[open + 1..].contains(&b'>') => {
-                (inside[..open].trim(), inside[open + 1..].trim())
-            }
-            _ => (value, b""),
-        }
-    }
-
-    /// Whether somebody takes responsibility by it: signs off, reviews, approves, tests.
-    pub fn is_approval(&self) -> bool {
-        let of = |done: &str| {
-            matches!(
-                done,
-                "signed-off" | "reviewed" | "approved" | "acked" | "tested" | "verified" | "lgtm"
-            )
-        };
-        match self.key.strip_suffix("-by") {
-            Some(done) => of(done),
-            None => matches!(self.key.as_str(), "reviewer" | "approver"),
-        }
-    }
 }
 
 /// The text of `docs/claims.md`.
@@ -363,12 +286,12 @@ They serve three ends.
   push of a person whose new commits name an agent is held to that boundary *as well as* the person's own: what either
   refuses is refused. Commits that are on a trusted ref already do not count. Bots with a fixed task do not narrow.
 - **No word in the name of others.** An agent's commit with `Signed-off-by`, `Reviewed-by`, `Approved-by`, `Acked-by`,
-  `Tested-by` or `Verified-by` of anybody else is refused (`claim/approval`), and so is one with the address of another
+  `Tested-by` or `Verified-by` (or several in one: `Reviewed-and-tested-by`) of anybody else is refused (`claim/approval`), and so is one with the address of another
   identity of the policy (`claim/identity`). `Co-authored-by` is no approval. Both are of the check `claims`.
 
 Addresses count whole, in any case; a name counts alone only where the table has one. Trailers are read anywhere in the first
-MiB of a message (an agent's longer one is refused), in any case, with blanks or other dashes for the hyphens; lines that are quoted with `>` or indented by
-four blanks are not.
+MiB of a message (an agent's longer one is refused), in any case, with blanks or other dashes for the hyphens, in letters that only look Latin, and with
+values that go on in the next line behind a blank; lines that are quoted with `>` or indented by four blanks are not.
 
 One file an agent in `rules/agents/`: `name`, `kind` (`agent` or `bot`), `references`, and at least one of `mails`, `names`
 (`*` at the start: how it ends), `trailers` (`key`, and how the `value` begins), `lines` (part of a line), `keys` (`SHA256:`
@@ -489,33 +412,6 @@ mod tests {
             (b"alice", b"a@people.example"),
             (b"alice", b"a@people.example")
         ));
-    }
-
-    #[test]
-    fn lines_that_are_trailers() {
-        for (line, key) in [
-            ("Signed-off-by: alice <a@b.example>", Some("signed-off-by")),
-            ("  reviewed by : alice", Some("reviewed-by")),
-            ("Reviewed\u{2011}by: alice", Some("reviewed-by")),
-            ("Re\u{200b}viewed-by: alice", Some("reviewed-by")),
-            ("    Signed-off-by: alice", None),
-            ("> Signed-off-by: alice", None),
-            ("no colon", None),
-            (": empty", None),
-        ] {
-            let found = Trailer::of(line.as_bytes()).map(|trailer| trailer.key);
-            assert_eq!(found.as_deref(), key, "{line}");
-        }
-        let two = Trailer::of(b"Signed-off-by: a <a@b.example>, c <c@d.example>").unwrap();
-        assert_eq!(two.person().1, b"");
-        let trailer = Trailer::of(b"Signed-off-by: Alice A. <a@b.example> ").unwrap();
-        assert_eq!(trailer.person(), (&b"Alice A."[..], &b"a@b.example"[..]));
-        assert!(trailer.is_approval());
-        assert!(
-            !Trailer::of(b"Co-authored-by: a <a@b.example>")
-                .unwrap()
-                .is_approval()
-        );
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Actor {
     pub owner: Option<String>,
     /// `authors:`, as written: `Name <mail>`.
     pub authors: Vec<String>,
+    /// The line that lists them.
+    pub authors_at: Option<PolicyAt>,
     /// Whose signatures count as its own: `signers:`, or its name and mail addresses.
     pub signers: Vec<String>,
     /// Mode for this identity.
@@ -94,6 +96,7 @@ pub fn identify(
                 kind: Kind::Agent,
                 owner: None,
                 authors: Vec::new(),
+                authors_at: None,
                 signers: Vec::new(),
                 mode: policy.mode,
                 boundary,
@@ -287,6 +290,10 @@ fn actor(
         kind: identity.kind,
         owner: identity.owner.clone(),
         authors: identity.authors.clone(),
+        authors_at: (!identity.authors.is_empty()).then(|| {
+            let what = format!("identity {}: authors", identity.name);
+            line(policy, identity.authors_line(), what)
+        }),
         signers: identity.signers.clone(),
         mode: identity.mode.unwrap_or(policy.mode),
         boundary: Boundary::new(layer, policy.freezes().clone()),

@@ -328,6 +328,13 @@ impl<'t> Reader<'_, 't> {
                     )
                     .suggest(&key.name, self.known.checks.iter().copied())
                     .note("`ringfence rules list` shows the rules");
+            } else if (self.known.fixed)(&key.name) {
+                self.log
+                    .warn(
+                        key.at,
+                        format!("the level of `{}` is fixed", quoted(&key.name)),
+                    )
+                    .note("this entry changes nothing");
             } else if self.known.is_of_pack(&key.name) && self.log.examined().is_some() {
                 warn_of_pack(key.at, &key.name, self.log);
             }

@@ -2,7 +2,7 @@
 
 use super::boundary::{Allows, Answer, Boundary, Layer, Target};
 use super::keys;
-use super::{Expect, Kind, TestCase};
+use super::{Expect, Kind};
 use crate::finding::{PathOp, PolicyAt, RefOp};
 
 /// The answer to one question, with its reason.
@@ -218,29 +218,4 @@ fn suggestion(
             layer.name, layer.at.line
         ),
     }
-}
-
-/// How a test of the policy came out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// What the policy answers: the strictest of the reasons.
-    pub answer: Expect,
-    /// The answers, the ref's first.
-    pub reasons: Vec<Reason>,
-}
-
-/// Asks a boundary what a test asks.
-pub fn run_test(case: &TestCase, kind: Kind, boundary: &Boundary) -> Outcome {
-    let mut reasons = vec![boundary.explain_ref(case.name.as_bytes(), case.op)];
-    reasons.extend(
-        case.changes
-            .iter()
-            .map(|(op, path)| boundary.explain_path(kind, path.as_bytes(), *op)),
-    );
-    let answer = reasons
-        .iter()
-        .map(|reason| reason.answer)
-        .max_by_key(|answer| *answer as u8)
-        .unwrap_or(Expect::Accept);
-    Outcome { answer, reasons }
 }

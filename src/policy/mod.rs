@@ -10,6 +10,7 @@ mod fold;
 mod freeze;
 mod keys;
 mod limits;
+mod lookalike;
 mod pattern;
 mod presets;
 mod questions;
@@ -33,9 +34,10 @@ pub use describe::{
     AllowView, BoundaryView, CheckView, GuardView, LayerView, LimitView, SigningView, place,
 };
 pub use diagnostic::{Diagnostic, PolicyError, Warnings};
-pub use explain::{Outcome, Reason, path_op, path_op_name, ref_op, ref_op_name, run_test};
+pub use explain::{Reason, path_op, path_op_name, ref_op, ref_op_name};
 pub use freeze::{Freeze, FreezeView};
 pub use limits::{Limit, Limits};
+pub use lookalike::{form as spelled_form, reads_alike, spelled_by_mixed_scripts};
 pub use pattern::{Pattern, PatternError};
 pub use presets::{Glob, Preset, presets};
 pub use repository::RepositoryPolicy;
@@ -103,6 +105,8 @@ pub struct Known<'a> {
     pub checks: &'a [&'a str],
     /// Whether this is the id of a rule.
     pub rule: &'a dyn Fn(&str) -> bool,
+    /// Whether the level of this rule cannot be changed.
+    pub fixed: &'a dyn Fn(&str) -> bool,
     /// There are rule packs of the server's own, so any `secret/…` may be the id of a rule.
     pub packs: bool,
 }
@@ -112,6 +116,7 @@ impl Known<'_> {
     pub const ANY: Known<'static> = Known {
         checks: &[],
         rule: &|_| true,
+        fixed: &|_| false,
         packs: false,
     };
 
@@ -176,6 +181,7 @@ pub(crate) struct Identity {
     pub(crate) owner: Option<String>,
     pub(crate) home: Home,
     pub(crate) authors: Vec<String>,
+    authors_at: At,
     pub(crate) signers: Vec<String>,
     pub(crate) from: Option<jiff::Timestamp>,
     pub(crate) until: Option<jiff::Timestamp>,
@@ -185,6 +191,11 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// The line of its `authors:`.
+    pub(crate) fn authors_line(&self) -> u32 {
+        self.authors_at.line
+    }
+
     /// The line of its `valid:`.
     pub(crate) fn valid_line(&self) -> u32 {
         self.valid_at.line

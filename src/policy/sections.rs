@@ -34,6 +34,21 @@ pub(super) fn mode(node: &Node<'_>, log: &mut Log<'_>) -> Option<Mode> {
     Some([Mode::Enforce, Mode::Observe][index])
 }
 
+/// Whether the value of an environment variable comes with the push: git, sshd and web servers hand it on as it was sent.
+fn is_of_the_pusher(variable: &str) -> bool {
+    let starts = |start: &&str| variable.starts_with(start);
+    ["GIT_PUSH_", "LC_"].iter().any(starts)
+        || [
+            "GIT_PROTOCOL",
+            "LANG",
+            "LANGUAGE",
+            "SSH_ORIGINAL_COMMAND",
+            "PATH_INFO",
+            "QUERY_STRING",
+        ]
+        .contains(&variable)
+}
+
 pub(super) fn host<'t>(node: Option<&Node<'t>>, at: At, log: &mut Log<'t>) -> HostConfig {
     let mut host = HostConfig::default();
     let Some(fields) = node.and_then(|node| read::fields(node, HOST, "`host`", at, log)) else {
@@ -55,7 +70,20 @@ pub(super) fn host<'t>(node: Option<&Node<'t>>, at: At, log: &mut Log<'t>) -> Ho
         && let Some(name) = read::text(node, "`account_env`", log)
     {
         let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if name.chars().all(valid) && !name.starts_with(|c: char| c.is_ascii_digit()) {
+        if is_of_the_pusher(name) {
+            log.error(
+                node.at,
+                format!("`{}` is filled in by whoever pushes", quoted(name)),
+            )
+            .note("take a variable that the server sets after it has authenticated somebody");
+        } else if name.chars().all(valid) && !name.starts_with(|c: char| c.is_ascii_digit()) {
+            if name.starts_with("HTTP_") {
+                log.warn(
+                    node.at,
+                    format!("`{}` is a header of the request", quoted(name)),
+                )
+                .note("whoever pushes can send it, unless the web server always sets it itself");
+            }
             host.account_env = Some(name.to_owned());
         } else {
             log.error(
@@ -227,6 +255,14 @@ fn identity<'t>(
         .get("match")
         .map(|node| traits(node, fields.key_at("match"), log))
         .unwrap_or_default();
+    let of_account = [&traits.account, &traits.account_id, &traits.email];
+    if !traits.deploy_key.is_empty() && of_account.iter().any(|wanted| !wanted.is_empty()) {
+        log.warn(
+            fields.key_at("match"),
+            "no pusher matches this: a deploy key comes without an account",
+        )
+        .note("an identity for the key, and another one for the account");
+    }
     let owner = fields
         .get("owner")
         .and_then(|node| read::text(node, "`owner`", log))
@@ -264,6 +300,7 @@ fn identity<'t>(
         owner,
         home,
         authors,
+        authors_at: fields.key_at("authors"),
         signers,
         from,
         until,

@@ -39,9 +39,14 @@ pub(super) const KNOWN: Known<'static> = Known {
     rule: &|id| {
         matches!(
             id,
-            "secret/github-pat" | "secret/already-present" | "ref/force" | "unicode/bidi"
+            "secret/github-pat"
+                | "secret/already-present"
+                | "ref/force"
+                | "unicode/bidi"
+                | "identity/unknown"
         )
     },
+    fixed: &|id| id == "identity/unknown",
     packs: false,
 };
 

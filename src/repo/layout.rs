@@ -90,6 +90,12 @@ impl Layout {
     pub fn discover(from: &Path) -> Result<Layout, RepoError> {
         let start = std::fs::canonicalize(from)
             .map_err(|error| RepoError::Open(format!("{}: {error}", from.display())))?;
+        if !start.is_dir() {
+            return Err(RepoError::Open(format!(
+                "{} is not a folder",
+                from.display()
+            )));
+        }
         for dir in start.ancestors() {
             if let Some(opened) = Layout::here(dir) {
                 return opened;

@@ -21,7 +21,9 @@ pub(super) struct Names {
 /// One tree as a file system would see it.
 struct Folder {
     below: HashMap<BString, Oid>,
-    /// Folded forms that more than one entry has.
+    /// Folded forms of the entries.
+    forms: HashSet<Vec<u8>>,
+    /// Those that more than one entry has.
     twins: HashSet<Vec<u8>>,
 }
 
@@ -53,10 +55,16 @@ impl Names {
             let Some(id) = tree else { break };
             let folder = self.folder(at, id)?;
             tree = folder.below.get(BStr::new(name)).copied();
-            if folder.twins.contains(&policy::folded(name)) {
+            let twin = folder.twins.contains(&policy::folded(name));
+            let looks_like = policy::spelled_by_mixed_scripts(name)
+                .filter(|spelled| folder.forms.contains(spelled));
+            if twin || looks_like.is_some() {
                 let title = "the path can be mistaken for another one";
                 let mut found = at.finding("path/confusable", change, title);
-                found.detail = Some(format!("{} has a twin in its folder", Quoted(name)));
+                found.detail = Some(match looks_like {
+                    Some(other) => format!("{} reads like {}", Quoted(name), Quoted(&other)),
+                    None => format!("{} has a twin in its folder", Quoted(name)),
+                });
                 findings.push(found);
                 break;
             }
@@ -70,12 +78,12 @@ impl Names {
             hash_map::Entry::Vacant(unknown) => {
                 let mut folder = Folder {
                     below: HashMap::new(),
+                    forms: HashSet::new(),
                     twins: HashSet::new(),
                 };
-                let mut forms = HashSet::new();
                 for entry in at.facts.reader.tree(&id, at.facts.budget)? {
                     let form = policy::folded(&entry.name);
-                    if !forms.insert(form.clone()) {
+                    if !folder.forms.insert(form.clone()) {
                         folder.twins.insert(form);
                     }
                     if entry.mode == Mode::Tree {

@@ -32,25 +32,6 @@ fn link_targets_inside_the_tree_pass() {
 }
 
 #[test]
-fn submodule_settings_that_run_or_climb_are_told() {
-    let plain = "[submodule \"lib\"]\n\tpath = vendor/lib\n\turl = https://git.example/lib.git\n";
-    assert_eq!(odd_submodule(plain.as_bytes()), None);
-    let relative = "[submodule \"lib\"]\n\tpath = lib\n\turl = ../lib.git\n\tbranch = main\n";
-    assert_eq!(odd_submodule(relative.as_bytes()), None);
-    for bad in [
-        "[submodule \"x\"]\npath = x\nurl = ext::sh -c id\n",
-        "[submodule \"x\"]\npath = x\nurl = -u./payload\n",
-        "[submodule \"x\"]\npath = x\nurl = \"-u./payload\"\n",
-        "[submodule \"../../hooks\"]\npath = x\nurl = https://git.example/x\n",
-        "[submodule \"x\"]\npath = ../x\nurl = https://git.example/x\n",
-        "[submodule \"x\"]\npath = \"x\r\"\nurl = https://git.example/x\n",
-        "[submodule \"x\"]\npath = x\nurl = https://git.example/x\nupdate = !id\n",
-    ] {
-        assert!(odd_submodule(bad.as_bytes()).is_some(), "{bad:?}");
-    }
-}
-
-#[test]
 fn names_that_windows_cannot_hold_are_told() {
     for name in [
         "con", "NUL.txt", "a\\b", "C:x", "a.", "a ", "a::$DATA", "com1", "LPT9.c",

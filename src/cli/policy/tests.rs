@@ -95,6 +95,27 @@ fn check() {
     assert!(ran(&["check", "/nowhere/policy.yaml"]).starts_with("exit 2\nerror: no policy found"));
 }
 
+/// Levels, names and what is built in count as they do in a push.
+#[test]
+fn answers_are_those_of_a_push() {
+    let policy = POLICY.replace("design", "answers");
+    assert!(ran(&["test", &policy]).ends_with("7 of 7 tests as expected\n"));
+    let explain = |line: &[&str]| {
+        let start = ["explain", "--policy", &*policy, "--as", "builder"];
+        ran(&[&start, line].concat())
+    };
+    insta::assert_snapshot!(
+        [
+            explain(&["--ref", "refs/notes/x"]),
+            explain(&["--path", "lib/x"]),
+            explain(&["--path", "src/nul", "--op", "add"]),
+            explain(&["--path", ".git/hooks/x", "--op", "add"]),
+            explain(&["--path", ""]),
+        ]
+        .join("\n")
+    );
+}
+
 #[test]
 fn the_tests_of_a_policy() {
     let folder = tempfile::tempdir().expect("a folder");

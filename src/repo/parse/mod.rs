@@ -232,6 +232,9 @@ pub fn commit(id: Oid, data: &[u8], hash: HashKind) -> Result<Commit, RepoError>
             b"committer" => defects.malformed("has more than one committer header"),
             b"tree" => defects.malformed("has more than one tree header"),
             b"parent" => defects.malformed("has a parent header out of order"),
+            b"encoding" if !holds_ascii(&value) => {
+                defects.malformed("is in an encoding that git shows as other text than it holds");
+            }
             _ => {}
         }
         others.push((name, value));
@@ -252,6 +255,55 @@ pub fn commit(id: Oid, data: &[u8], hash: HashKind) -> Result<Commit, RepoError>
         headers: others,
         defects: defects.0,
     })
+}
+
+/// Whether an encoding of messages leaves ASCII as it is, by name. git converts a message before it shows it, so in another
+/// one (UTF-7, EBCDIC) people read what no reader of the bytes sees.
+fn holds_ascii(encoding: &[u8]) -> bool {
+    const FAMILIES: &[&str] = &[
+        "utf8",
+        "ascii",
+        "usascii",
+        "ansix34",
+        "iso8859",
+        "iso2022jp",
+        "iso2022kr",
+        "latin",
+        "windows125",
+        "cp125",
+        "koi8",
+        "euc",
+        "gb",
+        "big5",
+        "sjis",
+        "shiftjis",
+        "mac",
+        "tis620",
+        "viscii",
+        "cp437",
+        "cp737",
+        "cp775",
+        "cp850",
+        "cp852",
+        "cp855",
+        "cp857",
+        "cp858",
+        "cp86",
+        "cp874",
+        "cp932",
+        "cp936",
+        "cp949",
+        "cp950",
+        "ibm437",
+        "ibm85",
+        "ibm866",
+    ];
+    let plain: String = encoding
+        .iter()
+        .filter(|byte| byte.is_ascii_alphanumeric())
+        .map(|byte| char::from(byte.to_ascii_lowercase()))
+        .collect();
+    FAMILIES.iter().any(|family| plain.starts_with(family))
 }
 
 /// Parses an annotated tag.

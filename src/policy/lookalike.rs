@@ -1,29 +1,43 @@
 //! Names that people and file systems take for another: other case, other Unicode forms, letters of another script that
 //! look the same, characters that show nothing.
 
-use std::borrow::Cow;
-
-use crate::policy;
+use super::folded;
 
 /// Whether two different names of refs read alike.
-pub(super) fn reads_alike(one: &[u8], other: &[u8]) -> bool {
+pub fn reads_alike(one: &[u8], other: &[u8]) -> bool {
     if one.is_ascii() && other.is_ascii() {
         return one.eq_ignore_ascii_case(other);
     }
     form(one) == form(other)
 }
 
+/// What a name spells by letters of several scripts, in the form in which names that read alike are the same. `None`: it has no
+/// word that mixes Latin letters with others that look like them, so that it is what it seems to be.
+pub fn spelled_by_mixed_scripts(name: &[u8]) -> Option<Vec<u8>> {
+    if name.is_ascii() {
+        return None;
+    }
+    let text = std::str::from_utf8(name).ok()?;
+    let mixes = |word: &str| {
+        let looks_latin = |letter: char| letter.to_lowercase().any(|small| latin(small).is_some());
+        word.contains(|letter: char| letter.is_ascii_alphabetic()) && word.contains(looks_latin)
+    };
+    text.split(|letter: char| !letter.is_alphabetic())
+        .any(mixes)
+        .then(|| form(name))
+}
+
 /// The form in which names that read alike are the same. Only a few letters are told apart too little by it: a name that
 /// is refused for that has another that is not.
-fn form(name: &[u8]) -> Vec<u8> {
-    let folded = policy::folded(name);
-    let Ok(text) = std::str::from_utf8(&folded) else {
-        return folded;
+pub fn form(name: &[u8]) -> Vec<u8> {
+    let folded_name = folded(name);
+    let Ok(text) = std::str::from_utf8(&folded_name) else {
+        return folded_name;
     };
     let latin = text.chars().map(|letter| latin(letter).unwrap_or(letter));
     let spelled: String = latin.collect();
     // A Latin letter may now be in upper case, and a mark may complete it.
-    policy::folded(Cow::from(spelled).as_bytes())
+    folded(spelled.as_bytes())
 }
 
 /// The Latin letter or digit that a letter of another script looks like: those of the Unicode confusables (UTS 39) that are
@@ -90,5 +104,22 @@ mod tests {
             assert!(!reads_alike(one.as_bytes(), other.as_bytes()), "{other}");
         }
         assert!(!reads_alike(b"refs/heads/\xff", b"refs/heads/\xfe"));
+    }
+
+    #[test]
+    fn words_of_two_scripts() {
+        for (name, spelled) in [
+            ("\u{410}GENTS.md", Some("agents.md")),
+            ("r\u{435}lease", Some("release")),
+            ("AGENTS.md", None),
+            ("\u{430}.svg", None),
+            ("\u{441}\u{43e}\u{440}\u{443}.md", None),
+            ("caf\u{e9}-na\u{ef}ve.md", None),
+            ("\u{3b1}-beta.md", None),
+            ("\u{65e5}\u{672c}v2", None),
+        ] {
+            let found = spelled_by_mixed_scripts(name.as_bytes());
+            assert_eq!(found.as_deref(), spelled.map(str::as_bytes), "{name}");
+        }
     }
 }
