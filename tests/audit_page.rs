@@ -49,6 +49,10 @@ fn fits(browser: &mut Browser) {
               && !one.closest('#timeline, nav, .rows thead, .skip')).map((one) => one.outerHTML.slice(0, 300))",
         );
         assert_eq!(wide, json!([]), "{width}");
+        let broken = browser.value(
+            "[...document.querySelectorAll('.rows .t')].filter((one) => one.getClientRects().length > 1).map((one) => one.outerHTML)",
+        );
+        assert_eq!(broken, json!([]), "{width}");
         let overflow = browser.value("document.documentElement.scrollWidth - innerWidth");
         assert!(overflow.as_i64() <= Some(0), "{width}: {overflow}");
     }

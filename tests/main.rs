@@ -6,6 +6,7 @@
 
 mod audit;
 mod audit_faults;
+mod audit_odd;
 mod audit_page;
 mod binary;
 mod browser;

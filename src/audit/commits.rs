@@ -133,13 +133,13 @@ pub(super) fn hits_of(
     Ok(hits)
 }
 
-/// Bounds of an audit: nobody waits for an answer in milliseconds, but no object may take for ever.
+/// Bounds of one object or commit: nobody waits for an answer in milliseconds, but none may take for ever.
 pub(super) fn bounds() -> Bounds {
     Bounds {
         time: std::time::Duration::from_secs(120),
         refs: u64::MAX,
         commits: u64::MAX,
-        changes: u64::MAX,
+        changes: 1_000_000,
         bytes: u64::MAX,
         blob_bytes: 512 << 20,
         object_bytes: 256 << 20,

@@ -12,6 +12,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use bstr::BString;
+
 use crate::host;
 use crate::order::Order as _;
 use crate::policy::HostConfig;
@@ -48,7 +50,7 @@ const STORAGE_FOLDERS: &[&str] = &["repositories", "gitea-repositories", "forgej
 pub struct Candidate {
     /// Its name for people: from the host's layout, else its place below the folder that was searched, else its last two
     /// folders. Two of one name have their paths instead.
-    pub name: String,
+    pub name: BString,
     /// The names that a hook in it would have, as `repositories:` of a policy and the ledger know it, most specific first.
     /// Empty: it has none that a policy could name.
     pub names: Vec<String>,
@@ -92,15 +94,20 @@ pub fn find(paths: &[PathBuf], list: Option<List<'_>>, host: &HostConfig) -> Vec
 
 /// Two repositories of one name get their paths as names.
 fn tell_apart(found: &mut [Candidate]) {
-    let mut counts: HashMap<String, usize> = HashMap::new();
+    let mut counts: HashMap<BString, usize> = HashMap::new();
     for candidate in found.iter() {
         *counts.entry(candidate.name.clone()).or_default() += 1;
     }
     for candidate in found {
         if counts[&candidate.name] > 1 {
-            candidate.name = candidate.path.to_string_lossy().into_owned();
+            candidate.name = whole(&candidate.path);
         }
     }
+}
+
+/// The bytes of a path.
+fn whole(path: &Path) -> BString {
+    path.as_os_str().as_bytes().into()
 }
 
 struct Search<'a> {
@@ -348,7 +355,7 @@ impl Search<'_> {
     fn fail(&mut self, path: &Path, why: String) {
         self.seen += 1;
         self.found.push(Candidate {
-            name: path.to_string_lossy().into_owned(),
+            name: whole(path),
             names: Vec::new(),
             path: path.to_owned(),
             layout: Err(why),
@@ -393,23 +400,25 @@ fn damage(dir: &Path) -> Option<&'static str> {
 }
 
 /// The name for people.
-fn name_of(path: &Path, at: At<'_>, stored: &host::StoredNames) -> String {
+fn name_of(path: &Path, at: At<'_>, stored: &host::StoredNames) -> BString {
     let by_folders = stored.names.first();
     if let Some(told) = by_folders.filter(|_| stored.is_told) {
-        return told.clone();
+        return told.as_str().into();
     }
-    let below: Vec<_> = match path.strip_prefix(at.root) {
-        Ok(below) => below.iter().map(OsStr::to_string_lossy).collect(),
+    // Bytes, not text: two names that differ must stay two.
+    let below: Vec<&OsStr> = match path.strip_prefix(at.root) {
+        Ok(below) => below.iter().collect(),
         Err(_) => Vec::new(),
     };
-    let is_storage = |part: &std::borrow::Cow<'_, str>| STORAGE_FOLDERS.contains(&&**part);
+    let is_storage = |part: &&OsStr| STORAGE_FOLDERS.iter().any(|one| *part == *one);
     let start = below.iter().position(is_storage).map_or(0, |at| at + 1);
-    let name = below[start..].join("/");
-    let name = name.strip_suffix(".git").unwrap_or(&name);
+    let parts: Vec<&[u8]> = below[start..].iter().map(|part| part.as_bytes()).collect();
+    let name = parts.join(&b'/');
+    let name = name.strip_suffix(b".git").unwrap_or(&name);
     match (name, by_folders) {
-        ("", Some(by_folders)) => by_folders.clone(),
-        ("", None) => path.to_string_lossy().into_owned(),
-        (name, _) => name.to_owned(),
+        (b"", Some(by_folders)) => by_folders.as_str().into(),
+        (b"", None) => whole(path),
+        (name, _) => name.into(),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use bstr::BString;
+
 use super::agents::Cast;
 use super::commits::{Commits, Node, line_and_column};
 use super::record::{self, PLACES_MAX, REFS_MAX};
@@ -10,7 +12,7 @@ use super::shown;
 use super::tips::{LeadsTo, Tip};
 use super::walk::{AtTips, Fresh, Sought, Thing, Walked, read};
 use crate::check::Hit;
-use crate::finding::{Confidence, Level};
+use crate::finding::{Confidence, Level, Part};
 use crate::ledger::{confidence_word, part_word};
 use crate::order::Order as _;
 use crate::push::Oid;
@@ -100,7 +102,7 @@ impl Findings<'_> {
             }
         }
         let reader = self.sought.repo.reader();
-        let now = Now::new(self, &at_tips.blobs);
+        let now = Now::new(self, &at_tips.blobs, at_tips.names);
         let mut told: Vec<(record::Finding, Vec<Node>)> = Vec::new();
         for (thing, mut group) in groups {
             // The order of the history; what no commit brings comes last.
@@ -154,7 +156,11 @@ impl Findings<'_> {
         let first = group.places.first()?;
         let is_at_tip = |place: &Fresh| match (place.blob, place.commit, place.tag, &place.name) {
             (Some(_), ..) => now.has(thing, place),
-            // The name of a ref, or of a path; a message of a commit or tag that a ref names.
+            (None, ..) if place.part == Part::Path => {
+                let is_there = |path| now.names.contains(path);
+                place.name.is_some() || place.path.as_ref().is_some_and(is_there)
+            }
+            // The name of a ref; a message of a commit or tag that a ref names.
             (None, None, None, Some(_)) => true,
             (None, None, Some(tag), _) => now.tags.contains(&tag),
             (None, Some(node), ..) => now.commits.contains(&node),
@@ -222,14 +228,23 @@ impl Findings<'_> {
             removed: (group.gone.filter(|_| !at_tip)).map(|node| teller.brief(node)),
             at_tip,
             unreachable: !group.places.iter().any(reachable),
-            refs: (group.places.iter())
-                .filter_map(|place| place.name.as_ref())
-                .map(|name| shown(name))
-                .collect(),
+            refs: self.refs_by_name(group),
             place_count: group.places.len() as u64,
             places,
             ..record::Finding::default()
         })
+    }
+}
+
+impl Findings<'_> {
+    /// The refs that show a thing without a commit: by their names, or through a tag.
+    fn refs_by_name(&self, group: &Group) -> Vec<String> {
+        let names = group.places.iter().filter_map(|place| place.name.as_ref());
+        let mut refs: Vec<String> = names.map(|name| shown(name)).collect();
+        let tags: HashSet<Oid> = group.places.iter().filter_map(|place| place.tag).collect();
+        let through_one = |tip: &&Tip| tip.tags.iter().any(|tag| tags.contains(tag));
+        refs.extend((self.tips.iter().filter(through_one)).map(|tip| tip.shown().to_owned()));
+        refs
     }
 }
 
@@ -241,10 +256,12 @@ struct Now {
     /// By thing, the paths where it stands at a tip.
     paths: HashMap<Thing, HashSet<Vec<u8>>>,
     odd: HashSet<(Oid, Vec<u8>)>,
+    /// Paths.
+    names: HashSet<BString>,
 }
 
 impl Now {
-    fn new(of: &Findings<'_>, blobs: &HashSet<(Oid, bstr::BString)>) -> Now {
+    fn new(of: &Findings<'_>, blobs: &HashSet<(Oid, BString)>, names: HashSet<BString>) -> Now {
         let sought = of.sought;
         let commits = of.tips.iter().filter_map(|tip| match tip.leads_to {
             LeadsTo::Commit(node) => Some(node),
@@ -260,6 +277,7 @@ impl Now {
                 .collect(),
             paths: HashMap::new(),
             odd: HashSet::new(),
+            names,
         };
         for (blob, path) in blobs {
             for hit in sought.contents.hits.get(blob).into_iter().flatten() {

@@ -20,6 +20,7 @@ mod tell;
 mod tips;
 mod totals;
 mod walk;
+mod weights;
 
 pub use baseline::Baseline;
 pub use find::{Candidate, List, find as find_repositories};

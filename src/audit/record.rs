@@ -320,6 +320,13 @@ pub struct Uncovered {
     pub time: Option<String>,
 }
 
+impl Summary {
+    /// Whether only some refs were asked for, and no repository has one of them.
+    pub fn matches_no_ref(&self) -> bool {
+        !self.only_refs.is_empty() && self.refs == 0
+    }
+}
+
 /// Totals of a run, or of several that were put together.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -331,7 +338,7 @@ pub struct Summary {
     pub v: u32,
     /// Version of the program.
     pub engine: String,
-    /// `complete`; `incomplete`: something could not be looked at.
+    /// `complete`; `incomplete`: something could not be looked at. A shard is complete as well when no repository falls into it.
     pub status: String,
     /// Repositories.
     pub repositories: u64,
@@ -375,6 +382,12 @@ pub struct Summary {
     /// `--until`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
+    /// `--ref`: what other refs reach was not looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only_refs: Vec<String>,
+    /// `--path`: other files were not looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only_paths: Vec<String>,
     /// When the run ended.
     pub time: String,
 }

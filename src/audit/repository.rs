@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bstr::BString;
 
@@ -16,21 +17,22 @@ use super::replay::{Replay, Replayed, replay};
 use super::run::Progress;
 use super::state::{Judged, Saved, State, States};
 use super::tips::{self, LeadsTo, Tip};
-use super::walk::{Fresh, Sought, Thing, Walked, at_tips, walk};
-use crate::budget::Budget;
-use crate::check::{self, Hit, Text};
-use crate::finding::{Level, Part};
-use crate::identity;
+use super::walk::{Fresh, KEPT_MAX, Sought, Thing, Walked, at_tips, walk};
+use super::weights::Weights;
+use crate::budget::{Bounds, Budget};
+use crate::check::Text;
+use crate::finding::Part;
 use crate::ledger::Book;
 use crate::order::Order as _;
 use crate::policy::{Pattern, Policy};
 use crate::push::Oid;
 use crate::redact::FingerprintKey;
 use crate::repo::{Kind, Layout, Repo};
-use crate::verdict;
 
 /// Things that could not be looked at, and that are listed.
 const UNREAD_MAX: usize = 100;
+/// Changed paths and folders of all commits, and those at the tips: ten times what the longest histories have.
+const CHANGES_MAX: u64 = 500_000_000;
 
 /// What is asked of every repository of a run.
 pub struct Question<'a> {
@@ -189,7 +191,7 @@ fn look(
 ) -> Result<Vec<Record>, String> {
     let told = |error: crate::repo::RepoError| error.to_string();
     let repo = Repo::open(subject.layout.clone()).map_err(told)?;
-    let budget = Budget::new(commits::bounds());
+    let budget = Budget::new(bounds());
     let place = &subject.layout.common_dir;
     let state = match question.states {
         Some(states) => states.load(question.key, place),
@@ -279,6 +281,7 @@ fn look(
         cast: &cast,
         contents: &contents,
         paths: question.paths,
+        places: AtomicU64::new(0),
     };
     let is_whole = !narrowed && question.refs.is_empty() && question.paths.is_empty();
     let agent_ids: Vec<String> = (cast.actors.iter()).map(|actor| actor.key()).collect();
@@ -316,8 +319,15 @@ fn look(
             objects: missing,
         });
     }
-    let mut shown_now = at_tips(&sought, &tips);
+    let mut shown_now = at_tips(&sought, &tips, &walked);
     about.unread.append(&mut shown_now.unread);
+    if sought.places.load(Ordering::Relaxed) > KEPT_MAX {
+        about.unread.push(record::Unread {
+            what: "places of findings".into(),
+            why: format!("there are more than {KEPT_MAX}: those beyond it are not told"),
+            objects: 0,
+        });
+    }
     if narrowed || !question.paths.is_empty() {
         // What no commit brings has no time, and what is asked for here is a time or a path.
         shown_now.fresh.clear();
@@ -418,6 +428,15 @@ fn look(
     }
     records.extend(uncovered.into_iter().map(Record::Uncovered));
     Ok(records)
+}
+
+/// Bounds of what is done with all commits of a repository: how long it takes is the caller's to see, but it ends.
+fn bounds() -> Bounds {
+    Bounds {
+        time: std::time::Duration::MAX,
+        changes: CHANGES_MAX,
+        ..commits::bounds()
+    }
 }
 
 fn count(found: &[record::Finding], is: impl Fn(&record::Finding) -> bool) -> u64 {
@@ -533,54 +552,4 @@ fn stray(sought: &Sought<'_>, walked: &Walked, at_tips: &HashSet<(Oid, BString)>
         }
     }
     fresh
-}
-
-/// What content findings weigh: by the defaults, or for the identity that is asked about; what the policy suppresses
-/// nothing.
-struct Weights<'a> {
-    actor: Option<identity::Actor>,
-    entries: Option<crate::policy::InForce<'a>>,
-}
-
-impl<'a> Weights<'a> {
-    fn new(subject: &Subject<'_>, question: &Question<'a>) -> Result<Self, String> {
-        let Some(policy) = question.policy else {
-            return Ok(Weights {
-                actor: None,
-                entries: None,
-            });
-        };
-        let actor = question
-            .as_identity
-            .map(|name| identity::actor_at_any_time(policy, name, subject.names))
-            .transpose()
-            .map_err(|refused| refused.to_string());
-        // An identity without a boundary in this repository: replay says so, and the defaults hold.
-        let actor = actor.ok().flatten();
-        let boundary = actor.as_ref().map_or("", |actor| actor.boundary.name());
-        let entries = policy.suppressions_for(
-            question.as_identity,
-            boundary,
-            subject.names,
-            jiff::Timestamp::now(),
-        );
-        Ok(Weights {
-            entries: Some(entries),
-            actor,
-        })
-    }
-
-    fn level(&self, hit: &Hit, path: Option<&[u8]>) -> Option<Level> {
-        let value = hit.evidence.as_ref().map(|evidence| evidence.fingerprint);
-        let entry =
-            (self.entries.as_ref()).and_then(|entries| entries.find(&hit.rule, value, path));
-        if entry.is_some_and(|entry| !entry.expired) {
-            return None;
-        }
-        let level = match &self.actor {
-            Some(actor) => verdict::level_of(&hit.rule, hit.confidence, Some(actor)).0,
-            None => check::default_level(&hit.rule, hit.confidence),
-        };
-        Some(level).filter(|level| *level > Level::Off)
-    }
 }

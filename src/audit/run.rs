@@ -22,12 +22,15 @@ pub struct Shard {
     pub of: u64,
 }
 
+/// Most parts of a fleet.
+const SHARDS_MAX: u64 = 100_000;
+
 impl Shard {
-    /// Reads `K/N`.
+    /// Reads `K/N`, N at most 100,000.
     pub fn parse(text: &str) -> Option<Shard> {
         let (part, of) = text.split_once('/')?;
         let (part, of) = (part.parse().ok()?, of.parse().ok()?);
-        (part >= 1 && part <= of).then_some(Shard { part, of })
+        (part >= 1 && part <= of && of <= SHARDS_MAX).then_some(Shard { part, of })
     }
 
     /// Whether a repository belongs to it. By name alone: adding a repository moves no other one.
@@ -206,7 +209,9 @@ mod tests {
             let shards = (1..=4).filter(|part| Shard { part: *part, of: 4 }.has(name));
             assert_eq!(shards.count(), 1, "{name}");
         }
-        for wrong in ["", "1", "0/4", "5/4", "1/0", "a/4", "1/4/4", "-1/4"] {
+        for wrong in [
+            "", "1", "0/4", "5/4", "1/0", "a/4", "1/4/4", "-1/4", "1/100001",
+        ] {
             assert_eq!(Shard::parse(wrong), None, "{wrong}");
         }
         assert_eq!(Shard::parse("2/4").unwrap().to_string(), "2/4");

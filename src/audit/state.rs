@@ -76,7 +76,13 @@ impl States {
     /// What is known of the repository at a place; nothing, when there is no file that fits.
     pub(super) fn load(&self, key: &FingerprintKey, place: &Path) -> State {
         let read = || -> Option<Saved> {
-            let file = File::open(self.path(place)).ok()?;
+            let path = self.path(place);
+            // A pipe would be waited for, and a device has no end.
+            let file = (fs::metadata(&path)
+                .ok()?
+                .is_file()
+                .then(|| File::open(&path)))?
+            .ok()?;
             let mut bytes = Vec::new();
             file.take(BYTES_MAX).read_to_end(&mut bytes).ok()?;
             let (seal, saved) = bytes.split_first_chunk::<32>()?;

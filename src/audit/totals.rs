@@ -13,6 +13,7 @@ pub struct Totals {
     /// Distinct secrets, and whether a ref still shows them.
     secrets: HashMap<(String, String), bool>,
     is_incomplete: bool,
+    has_empty_share: bool,
 }
 
 impl Totals {
@@ -60,6 +61,12 @@ impl Totals {
                 first(&mut all.since, &one.since);
                 first(&mut all.until, &one.until);
                 first(&mut all.key, &one.key);
+                if all.only_refs.is_empty() {
+                    all.only_refs.clone_from(&one.only_refs);
+                }
+                if all.only_paths.is_empty() {
+                    all.only_paths.clone_from(&one.only_paths);
+                }
             }
         }
     }
@@ -67,6 +74,11 @@ impl Totals {
     /// Notes that a baseline knew so many findings.
     pub(super) fn add_known(&mut self, count: u64) {
         self.summary.known += count;
+    }
+
+    /// Notes that there are repositories, and that all of them fall into other shards.
+    pub fn has_empty_share(&mut self) {
+        self.has_empty_share = true;
     }
 
     /// The first shard that is missing beside those that are there.
@@ -80,11 +92,14 @@ impl Totals {
 
     /// The summary so far, ended at a moment.
     pub fn end(mut self, now: jiff::Timestamp) -> Summary {
+        let is_part = self.missing_shard().is_some();
         let all = &mut self.summary;
         all.v = VERSION;
         all.engine = env!("CARGO_PKG_VERSION").into();
         // Nothing that was looked at is no clean answer.
-        let whole = !self.is_incomplete && all.repositories > 0;
+        let whole = !self.is_incomplete && (all.repositories > 0 || self.has_empty_share);
+        // Nor is a name that was mistyped. In a shard alone it may be that only the others have the ref.
+        let whole = whole && (is_part || !all.matches_no_ref());
         all.status = if whole { "complete" } else { "incomplete" }.into();
         all.agents = self.agents.len() as u64;
         all.secrets = self.secrets.len() as u64;

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bstr::{BString, ByteSlice as _};
 use rayon::iter::ParallelIterator as _;
@@ -22,6 +24,12 @@ use crate::repo::{Differ, Differing, Entry, Mode, Reader, Repo};
 
 /// Paths of agents that one thread counts apart; more of them are only counted together.
 const TOUCHED_MAX: usize = 100_000;
+/// Places of one repository that are kept: a few trees can put a secret at more paths than anybody can list.
+pub(super) const KEPT_MAX: u64 = 500_000;
+/// Files at the tips in which something may stand, and that are kept.
+const AT_TIPS_MAX: u64 = 1_000_000;
+/// Names without a finding that one thread remembers.
+const NAMES_MAX: usize = 100_000;
 
 /// What makes two hits the same thing: rule and value. What has no value of its own (hidden text, what could not be looked
 /// into) is another thing at another path.
@@ -59,6 +67,29 @@ pub(super) struct Fresh {
     pub(super) at: Option<(u64, u64)>,
 }
 
+impl Fresh {
+    /// In the name of a path, which a commit brings or a ref names without one.
+    fn of_name(
+        thing: Thing,
+        hit: Hit,
+        path: &BString,
+        commit: Option<Node>,
+        name: Option<BString>,
+    ) -> Fresh {
+        Fresh {
+            thing,
+            hit,
+            part: Part::Path,
+            commit,
+            path: Some(path.clone()),
+            blob: None,
+            tag: None,
+            name,
+            at: None,
+        }
+    }
+}
+
 /// What is looked for.
 pub(super) struct Sought<'a> {
     pub(super) repo: &'a Repo,
@@ -70,9 +101,18 @@ pub(super) struct Sought<'a> {
     pub(super) contents: &'a Contents,
     /// Paths to look at; empty: all.
     pub(super) paths: &'a [Pattern],
+    /// How many places were found.
+    pub(super) places: AtomicU64,
 }
 
 impl Sought<'_> {
+    /// Keeps a place, as long as there are not too many.
+    fn keep(&self, fresh: &mut Vec<Fresh>, one: Fresh) {
+        if self.places.fetch_add(1, Ordering::Relaxed) < KEPT_MAX {
+            fresh.push(one);
+        }
+    }
+
     /// Whether the check of hidden text may find something in what stands at a path.
     pub(super) fn is_odd(&self, entry: &Entry, path: &[u8]) -> bool {
         match entry.mode.acts_as() {
@@ -93,7 +133,7 @@ pub(super) struct Walked {
     pub(super) fresh: Vec<Fresh>,
     /// Things that a commit takes away from a path.
     pub(super) gone: Vec<(Thing, Node)>,
-    /// Blobs with hits that some commit has.
+    /// Blobs with hits, or with what may be hidden text where they stand, that some commit has.
     pub(super) seen: HashSet<Oid>,
     /// Paths by agent, and in how many commits.
     pub(super) touched: HashMap<(u32, BString), u64>,
@@ -132,7 +172,7 @@ pub(super) fn walk(sought: &Sought<'_>, nodes: &[Node]) -> Walked {
         let mut pass = Pass {
             sought,
             reader: &reader,
-            names: HashSet::new(),
+            plain_names: HashSet::new(),
             there: HashSet::new(),
             walked: Walked::default(),
         };
@@ -148,8 +188,8 @@ pub(super) fn walk(sought: &Sought<'_>, nodes: &[Node]) -> Walked {
 struct Pass<'a> {
     sought: &'a Sought<'a>,
     reader: &'a Reader<'a>,
-    /// Paths that were looked into as texts.
-    names: HashSet<BString>,
+    /// Paths that were looked into as texts, and in which nothing is.
+    plain_names: HashSet<BString>,
     /// Blobs that were asked for: they are there, or told as missing.
     there: HashSet<Oid>,
     walked: Walked,
@@ -190,10 +230,7 @@ impl Pass<'_> {
                 *self.walked.untold.entry(*agent).or_default() += 1;
             }
         }
-        if change.new.is_some() && !self.names.contains(&change.path) {
-            self.names.insert(change.path.clone());
-            self.name(node, &change.path);
-        }
+        self.name(node, change);
         self.presence(change);
         self.values(node, change);
         self.hidden(node, change);
@@ -209,29 +246,27 @@ impl Pass<'_> {
         }
     }
 
-    /// The path itself is a text that others read.
-    fn name(&mut self, node: Node, path: &BString) {
-        let text = Text {
-            part: Part::Path,
-            path: None,
-            bytes: path,
-        };
-        let Ok(hits) = commits::hits(&text, self.sought.key) else {
+    /// The path itself is a text that others read, from the commit that makes it to the one that takes it away.
+    fn name(&mut self, node: Node, change: &Differing<'_>) {
+        let path = &change.path;
+        let was_there = change.old.iter().any(Option::is_some);
+        if change.new.is_some() == was_there || self.plain_names.contains(path) {
             return;
-        };
-        for hit in hits {
-            let print = print(&hit, path, self.sought.key);
-            self.walked.fresh.push(Fresh {
-                thing: Thing::new(&hit, print, Some(path)),
-                hit,
-                part: Part::Path,
-                commit: Some(node),
-                path: Some(path.clone()),
-                blob: None,
-                tag: None,
-                name: None,
-                at: None,
-            });
+        }
+        let found = hits_of_name(self.sought, path);
+        if found.is_empty() {
+            if self.plain_names.len() >= NAMES_MAX {
+                self.plain_names.clear();
+            }
+            self.plain_names.insert(path.clone());
+        }
+        for (thing, hit) in found {
+            if was_there {
+                self.walked.gone.push((thing, node));
+                continue;
+            }
+            let one = Fresh::of_name(thing, hit, path, Some(node), None);
+            self.sought.keep(&mut self.walked.fresh, one);
         }
     }
 
@@ -259,7 +294,7 @@ impl Pass<'_> {
                 if before.contains(thing) || !told.insert(thing) {
                     continue;
                 }
-                self.walked.fresh.push(Fresh {
+                let one = Fresh {
                     thing: thing.clone(),
                     hit: hit.hit(),
                     part: part_of(entry.mode),
@@ -269,7 +304,8 @@ impl Pass<'_> {
                     tag: None,
                     name: None,
                     at: None,
-                });
+                };
+                self.sought.keep(&mut self.walked.fresh, one);
             }
         }
         let gone = before.into_iter().filter(|thing| !after.contains(thing));
@@ -282,6 +318,7 @@ impl Pass<'_> {
         let Some(new) = change.new.as_ref().filter(odd) else {
             return;
         };
+        self.walked.seen.insert(new.id);
         let look = |entry: &Entry| hidden(self.sought, self.reader, entry, &change.path);
         let found = match look(new) {
             Ok(found) => found,
@@ -304,7 +341,7 @@ impl Pass<'_> {
         }
         for (thing, hit, at) in found {
             if known.insert(thing.clone()) {
-                self.walked.fresh.push(Fresh {
+                let one = Fresh {
                     thing,
                     hit,
                     part: part_of(new.mode),
@@ -314,10 +351,26 @@ impl Pass<'_> {
                     tag: None,
                     name: None,
                     at: Some(at),
-                });
+                };
+                self.sought.keep(&mut self.walked.fresh, one);
             }
         }
     }
+}
+
+/// What the name of a path holds.
+fn hits_of_name(sought: &Sought<'_>, path: &BString) -> Vec<(Thing, Hit)> {
+    let text = Text {
+        part: Part::Path,
+        path: None,
+        bytes: path,
+    };
+    let hits = commits::hits(&text, sought.key).unwrap_or_default();
+    let one = |hit: Hit| {
+        let print = print(&hit, path, sought.key);
+        (Thing::new(&hit, print, Some(path)), hit)
+    };
+    hits.into_iter().map(one).collect()
 }
 
 fn is_text(mode: Mode) -> bool {
@@ -388,17 +441,24 @@ pub(super) fn read<'b>(
 pub(super) struct AtTips {
     /// Blobs with hits or odd ones at a tip, with a path.
     pub(super) blobs: HashSet<(Oid, BString)>,
+    /// Paths at a tip in whose names something was found.
+    pub(super) names: HashSet<BString>,
     /// What refs name without a commit.
     pub(super) fresh: Vec<Fresh>,
     pub(super) unread: Vec<record::Unread>,
 }
 
-/// Looks at what the refs show now.
-pub(super) fn at_tips(sought: &Sought<'_>, tips: &[Tip]) -> AtTips {
+/// Looks at what the refs show now. What no commit that could be read brought there is told as well.
+pub(super) fn at_tips(sought: &Sought<'_>, tips: &[Tip], walked: &Walked) -> AtTips {
     let reader = sought.repo.reader();
     let mut differ = Differ::new(sought.repo, &reader, sought.budget);
     let mut at_tips = AtTips::default();
-    let mut entered: HashSet<Oid> = HashSet::new();
+    // One folder may stand at several paths. Their hash will do: nobody can know the keys of it.
+    let hasher = RandomState::new();
+    let mut entered: HashSet<(Oid, u64)> = HashSet::new();
+    let of_names = walked.fresh.iter().filter(|one| one.part == Part::Path);
+    let names: HashSet<&BString> = of_names.filter_map(|one| one.path.as_ref()).collect();
+    let mut count = 0;
     for tip in tips {
         let tree = match tip.leads_to {
             LeadsTo::Commit(node) => sought.commits.rows[node as usize].tree,
@@ -418,19 +478,35 @@ pub(super) fn at_tips(sought: &Sought<'_>, tips: &[Tip]) -> AtTips {
             LeadsTo::Nothing => continue,
         };
         let is_bare = matches!(tip.leads_to, LeadsTo::Tree(_));
-        let mut found = Vec::new();
-        let walked = differ.walk(
+        let (mut found, mut names_here) = (Vec::new(), Vec::new());
+        let told = differ.walk(
             &tree,
-            &mut |id| is_bare || entered.insert(*id),
+            &mut |path, id| is_bare || entered.insert((*id, hasher.hash_one(path))),
             &mut |path, entry| {
+                if is_bare {
+                    names_here.extend(hits_of_name(sought, &path).into_iter().map(
+                        |(thing, hit)| {
+                            let name = tip.name.as_bstr().to_owned();
+                            Fresh::of_name(thing, hit, &path, None, Some(name))
+                        },
+                    ));
+                } else if names.contains(&path) {
+                    at_tips.names.insert(path.clone());
+                }
                 let hits = sought.contents.hits.contains_key(&entry.id);
                 if is_text(entry.mode) && (hits || sought.is_odd(&entry, &path)) {
-                    found.push((path, entry));
+                    count += 1;
+                    if count <= AT_TIPS_MAX {
+                        found.push((path, entry));
+                    }
                 }
             },
         );
+        for one in names_here {
+            sought.keep(&mut at_tips.fresh, one);
+        }
         for (path, entry) in found {
-            if is_bare {
+            if is_bare || !walked.seen.contains(&entry.id) {
                 bare(
                     sought,
                     &reader,
@@ -443,13 +519,20 @@ pub(super) fn at_tips(sought: &Sought<'_>, tips: &[Tip]) -> AtTips {
             }
             at_tips.blobs.insert((entry.id, path));
         }
-        if let Err(error) = walked {
+        if let Err(error) = told {
             at_tips.unread.push(record::Unread {
                 what: format!("the files of ref {}", super::shown(&tip.name)),
                 why: error.to_string(),
                 objects: 1,
             });
         }
+    }
+    if count > AT_TIPS_MAX {
+        at_tips.unread.push(record::Unread {
+            what: "what the refs show".into(),
+            why: format!("more than {AT_TIPS_MAX} files may hold something: what is at a tip is not told of the others"),
+            objects: 0,
+        });
     }
     at_tips
 }
@@ -475,7 +558,7 @@ fn bare(
     }
     at_tips.blobs.insert((blob, path.clone()));
     for (thing, hit, at) in found {
-        at_tips.fresh.push(Fresh {
+        let one = Fresh {
             thing,
             hit,
             part: part_of(mode),
@@ -485,6 +568,7 @@ fn bare(
             tag: None,
             name: Some(tip.name.as_bstr().to_owned()),
             at: Some(at).filter(|at| at.0 > 0),
-        });
+        };
+        sought.keep(&mut at_tips.fresh, one);
     }
 }

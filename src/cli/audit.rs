@@ -93,8 +93,8 @@ pub(super) struct AuditArgs {
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["repositories", "shard"])]
     merge: Vec<PathBuf>,
     /// Threads [default: one a core]
-    #[arg(long, value_name = "COUNT")]
-    jobs: Option<usize>,
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
     /// Do not tell how far it is
     #[arg(long, short)]
     quiet: bool,
@@ -183,6 +183,7 @@ fn exit(summary: &Summary, fail_on: &str, err: &mut dyn Write) -> Exit {
     if summary.status != "complete" {
         let why = match summary.repositories {
             0 => "no repository was looked at",
+            _ if summary.matches_no_ref() => "no ref matches --ref",
             _ => "not everything could be looked at: see `unread` of the repositories",
         };
         let _ = writeln!(err, "error: {why}");
@@ -207,6 +208,12 @@ type Take<'t> = &'t mut (dyn FnMut(Record) -> io::Result<()> + Send);
 fn asked(args: &AuditArgs, take: Take<'_>) -> Result<io::Result<Totals>, String> {
     let usage = |why: String| format!("error: {why}");
     let refs = patterns(&args.refs, "--ref").map_err(usage)?;
+    if let Some(wrong) = refs.iter().find(|one| !can_be_of_refs(one)) {
+        let shown = Quoted(wrong.as_written().as_bytes()).to_string();
+        return Err(usage(format!(
+            "--ref {shown}: a ref has its whole name, as in refs/heads/main"
+        )));
+    }
     let paths = patterns(&args.paths, "--path").map_err(usage)?;
     let since = moment(args.since.as_deref(), "--since").map_err(usage)?;
     let until = moment(args.until.as_deref(), "--until").map_err(usage)?;
@@ -222,9 +229,11 @@ fn asked(args: &AuditArgs, take: Take<'_>) -> Result<io::Result<Totals>, String>
     let shared = shared_policy(args)?;
     let host = shared.as_ref().map(|policy| policy.host.clone());
     let mut jobs = jobs(args, &host.unwrap_or_default());
+    let count = jobs.len();
     if let Some(shard) = shard {
         jobs.retain(|job| shard.has(&job.name));
     }
+    let has_empty_share = jobs.is_empty() && count > 0;
     let policies = Policies::load(args, shared, &mut jobs)?;
     ledgers::find(args, &mut jobs).map_err(usage)?;
     let key = key(args, policies.shared.as_deref()).map_err(usage)?;
@@ -239,9 +248,8 @@ fn asked(args: &AuditArgs, take: Take<'_>) -> Result<io::Result<Totals>, String>
         })
         .transpose()
         .map_err(usage)?;
-    let threads = args
-        .jobs
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = args.jobs.map_or_else(cores, usize::from);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.max(1))
         .build()
@@ -274,8 +282,13 @@ fn asked(args: &AuditArgs, take: Take<'_>) -> Result<io::Result<Totals>, String>
         told
     });
     Ok(totals.map(|mut totals| {
+        if has_empty_share {
+            totals.has_empty_share();
+        }
         totals.add(&Record::Summary(Summary {
             status: "complete".into(),
+            only_refs: args.refs.iter().map(|one| shown(one.as_bytes())).collect(),
+            only_paths: args.paths.iter().map(|one| shown(one.as_bytes())).collect(),
             policy: policies.shared.as_ref().map(|policy| policy.digest.clone()),
             since: since.map(crate::audit::time),
             until: until.map(crate::audit::time),
@@ -364,7 +377,7 @@ fn jobs(args: &AuditArgs, host: &HostConfig) -> Vec<Job> {
     let found = find_repositories(&paths, list, host).into_iter();
     found
         .map(|one| Job {
-            name: shown(one.name.as_bytes()),
+            name: shown(&one.name),
             names: one.names,
             path: shown(one.path.as_os_str().as_bytes()),
             layout: one.layout,
@@ -474,6 +487,12 @@ fn patterns(written: &[String], option: &str) -> Result<Vec<Pattern>, String> {
         Pattern::new(text).map_err(|error| format!("{option} {shown}: {}", error.what))
     };
     written.iter().map(one).collect()
+}
+
+/// Whether a pattern may match a ref: all of them begin with `refs/`, but for a `HEAD` that names a commit itself.
+fn can_be_of_refs(pattern: &Pattern) -> bool {
+    let start = pattern.literal_prefix();
+    start.starts_with(b"refs/") || b"refs/".starts_with(&start) || pattern.matches(b"HEAD")
 }
 
 /// A day, which starts at midnight UTC, or a moment.

@@ -110,6 +110,12 @@ impl Book {
     /// hash is wrong is no evidence for anything, and is left out; what follows it is read all the same.
     pub fn read(files: &[PathBuf]) -> io::Result<Book> {
         let mut book = Book::default();
+        for path in files {
+            // Asked before it is opened: a pipe would be waited for, and a device has no end.
+            if !std::fs::metadata(path)?.is_file() {
+                return Err(io::Error::other("it is not a regular file"));
+            }
+        }
         book.files = match files {
             [ledger] => {
                 let (mut files, is_all) = rotated::before(ledger, &File::open(ledger)?)?;

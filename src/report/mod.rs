@@ -141,4 +141,4 @@ pub(crate) mod samples;
 #[cfg(test)]
 mod signed;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

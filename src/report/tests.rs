@@ -7,6 +7,7 @@ use crate::finding::{Part, PathOp, Place, Span, Suppression};
 use crate::verdict::Unjudged;
 
 mod record;
+pub(crate) mod sarif;
 
 fn id() -> Id {
     Id::parse("7Q4M-2KX9").unwrap()

@@ -72,7 +72,7 @@ impl Place {
     fn names(&self, found: &[Candidate]) -> Vec<String> {
         let here = self.at("").to_string_lossy().into_owned();
         let tell = |candidate: &Candidate| match &candidate.layout {
-            Ok(_) => candidate.name.replace(&here, "…/"),
+            Ok(_) => candidate.name.to_string().replace(&here, "…/"),
             Err(why) => format!("{}: {}", candidate.name, why).replace(&here, "…/"),
         };
         found.iter().map(tell).collect()

@@ -77,6 +77,9 @@ pub(super) fn text(view: &View<'_>) -> String {
     per_repository(&mut out, view);
     unread(&mut out, view);
     match (view.gaps.is_empty(), stands || sections.contains(&true)) {
+        (true, false) if view.is_narrowed() => {
+            out.head("Nothing was found in what was asked for, and all of that was looked at.");
+        }
         (true, false) => out.head("Nothing was found, and everything was looked at."),
         (false, false) => out.head("Nothing was found in what could be looked at."),
         (_, true) => {}

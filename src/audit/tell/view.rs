@@ -62,6 +62,17 @@ impl<'a> View<'a> {
         view.total = total(&ends);
         view.gaps = gaps(&view, !ends.is_empty());
         view.notes.extend(missing_shards(&view.total));
+        for (things, only) in [
+            ("refs", &view.total.only_refs),
+            ("files", &view.total.only_paths),
+        ] {
+            if !only.is_empty() {
+                let only: Vec<String> = only.iter().map(|one| word(one)).collect();
+                let only = only.join(" or ");
+                view.notes
+                    .push(format!("only {things} that match {only} were looked at"));
+            }
+        }
         if view.total.known > 0 {
             let them = many(view.total.known, "finding", "findings");
             view.notes
@@ -100,6 +111,16 @@ impl<'a> View<'a> {
             }
         }
         values
+    }
+
+    /// Whether something was left out because nobody asked for it.
+    pub(super) fn is_narrowed(&self) -> bool {
+        let total = &self.total;
+        let filters = [&total.only_refs, &total.only_paths];
+        filters.iter().any(|one| !one.is_empty())
+            || total.since.is_some()
+            || total.until.is_some()
+            || missing_shards(total).is_some()
     }
 
     /// What the policy would have refused or held.
@@ -226,7 +247,8 @@ fn gaps(view: &View<'_>, has_end: bool) -> Vec<String> {
     if !has_end {
         gaps.push("the audit did not come to its end: its summary is missing".into());
     }
-    if told == 0 {
+    let is_empty_shard = has_end && total.status == "complete" && !total.shards.is_empty();
+    if told == 0 && !is_empty_shard {
         gaps.push("nothing was looked at: there is no repository in it".into());
     } else if has_end && total.repositories != told {
         gaps.push(format!(
@@ -245,6 +267,9 @@ fn gaps(view: &View<'_>, has_end: bool) -> Vec<String> {
     if part > 0 {
         let them = many(part, "repository", "repositories");
         gaps.push(format!("{them} could be looked at only in part"));
+    }
+    if total.status != "complete" && total.matches_no_ref() {
+        gaps.push("no ref matches what was asked for".into());
     }
     if gaps.is_empty() && total.status != "complete" {
         gaps.push("something could not be looked at".into());

@@ -1,6 +1,6 @@
 //! Outputs of earlier audits: as a baseline, and put together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -74,9 +74,11 @@ pub(super) fn baseline(path: &Path, key: &FingerprintKey) -> Result<Baseline, St
 pub(super) fn merged(paths: &[PathBuf], take: Take<'_>) -> Result<io::Result<Totals>, String> {
     let mut repositories: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     let mut totals = Totals::default();
-    let mut keys = std::collections::BTreeSet::new();
+    let mut keys = BTreeSet::new();
+    let mut filters = BTreeSet::new();
     for path in paths {
-        let mut of_file: BTreeMap<String, Vec<Record>> = BTreeMap::new();
+        // Outputs one behind the other in one file are as many outputs.
+        let mut of_files: Vec<BTreeMap<String, Vec<Record>>> = vec![BTreeMap::new()];
         let read = records_of(path, &mut |record| {
             let name = match &record {
                 Record::Repository(one) => &one.repository,
@@ -85,15 +87,24 @@ pub(super) fn merged(paths: &[PathBuf], take: Take<'_>) -> Result<io::Result<Tot
                 Record::Uncovered(one) => &one.repository,
                 Record::Summary(one) => {
                     keys.extend(one.key.clone());
+                    filters.insert((
+                        one.since.clone(),
+                        one.until.clone(),
+                        one.only_refs.clone(),
+                        one.only_paths.clone(),
+                    ));
                     totals.add(&record);
+                    of_files.push(BTreeMap::new());
                     return Ok(());
                 }
             };
-            of_file.entry(name.clone()).or_default().push(record);
+            if let Some(of_file) = of_files.last_mut() {
+                of_file.entry(name.clone()).or_default().push(record);
+            }
             Ok(())
         })?;
         read.map_err(|error| error.to_string())?;
-        for (name, records) in of_file {
+        for (name, records) in of_files.into_iter().flatten() {
             match repositories.get(&name) {
                 Some(before) if *before != records => {
                     return Err(format!(
@@ -107,6 +118,9 @@ pub(super) fn merged(paths: &[PathBuf], take: Take<'_>) -> Result<io::Result<Tot
     }
     if keys.len() > 1 {
         return Err("the outputs were made with different keys: the same secret has another fingerprint in each; make them with one --key".into());
+    }
+    if filters.len() > 1 {
+        return Err("the outputs were made with different --since, --until, --ref or --path: what one of them leaves out, another does not".into());
     }
     if let Some(missing) = totals.missing_shard() {
         return Err(format!(

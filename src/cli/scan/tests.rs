@@ -207,6 +207,42 @@ fn the_places_of_one_value_stand_together() {
     }
 }
 
+/// Also with names that no URI has, with hidden text, with nothing, and where something could not be read.
+#[test]
+fn sarif_conforms_to_the_standard() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let (held, root) = tree();
+    let schema = crate::report::tests::sarif::validator();
+    let check = |paths: &[&Path], wanted: Exit, count: usize| {
+        let (exit, out, err) = scan(paths, "sarif", &root);
+        assert_eq!(exit, wanted, "{err}");
+        let log: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let wrong: Vec<String> = (schema.iter_errors(&log))
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        let results = log["runs"][0]["results"].as_array().unwrap();
+        assert!(results.len() >= count, "{out}");
+    };
+    check(&[&root], Exit::Accept, 0);
+    let names: [&[u8]; 6] = [
+        b"a b",
+        b"a%b#c?d",
+        b"\xff\xfe",
+        b"\x1b[31m",
+        b":x",
+        b"line\nbreak",
+    ];
+    for (seed, name) in names.iter().enumerate() {
+        let value = make_sample("ghp_{crc62:30}", &mut Dice::new(seed as u64 + 10)).unwrap();
+        fs::write(root.join(std::ffi::OsStr::from_bytes(name)), value).unwrap();
+    }
+    fs::write(root.join("AGENTS.md"), "Do\u{e0049}\u{e0047} it\n").unwrap();
+    check(&[&root], Exit::Refuse, 7);
+    check(&[&root, &root.join("nowhere")], Exit::Unjudged, 7);
+    drop(held);
+}
+
 #[test]
 fn what_the_baseline_knows_is_not_told() {
     let (held, root) = tree();

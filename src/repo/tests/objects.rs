@@ -502,3 +502,34 @@ fn unknown_formats_are_refused() {
         assert!(matches!(refused, Err(RepoError::Open(_))), "{key}");
     }
 }
+
+/// Ten trees that name one another ten times each: ten thousand million paths.
+#[test]
+fn paths_without_end_come_to_one() {
+    let fixture = Fixture::new(&[]);
+    let blob = fixture.object("server.git", "blob", b"one\n");
+    let full = |mode: &str, id: &Oid| {
+        let entries =
+            (0..10).map(|number| [format!("{mode} {number}\0").as_bytes(), id.as_bytes()].concat());
+        entries.collect::<Vec<_>>().concat()
+    };
+    let mut tree = fixture.object("server.git", "tree", &full("100644", &blob));
+    for _ in 0..9 {
+        tree = fixture.object("server.git", "tree", &full("40000", &tree));
+    }
+    let repo = open(&fixture.path("server.git"));
+    let reader = repo.reader();
+    let budget = Budget::new(Bounds {
+        changes: 10_000,
+        time: std::time::Duration::MAX,
+        ..Bounds::default()
+    });
+    let mut differ = crate::repo::Differ::new(&repo, &reader, &budget);
+    let mut count = 0;
+    let told = differ.each(&[], &tree, &mut |_| count += 1);
+    assert!(matches!(told, Err(RepoError::Exhausted(_))), "{told:?}");
+    assert!((5_000..=10_010).contains(&count), "{count}");
+    let told = differ.walk(&tree, &mut |_, _| true, &mut |_, _| count += 1);
+    assert!(matches!(told, Err(RepoError::Exhausted(_))), "{told:?}");
+    assert!(count <= 10_020, "{count}");
+}

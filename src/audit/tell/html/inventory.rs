@@ -1,6 +1,6 @@
 //! Who was at work, where, and what was not read.
 
-use super::super::view::{View, day, many, notes, number, short, word};
+use super::super::view::{View, many, notes, number, short, word};
 use super::findings::Rows;
 use super::markup::{Page, Row, Table, badge, moment};
 use crate::order::Order as _;
@@ -50,8 +50,7 @@ pub(super) fn agents(page: &mut Page, view: &View<'_>, rows: &Rows<'_>) {
         cells.count(one.commits).count(one.signed);
         cells.count(one.refused_commits).raw("<td>");
         if let (Some(from), Some(to)) = (&one.first, &one.last) {
-            let (from, to) = (day(&from.time), day(&to.time));
-            cells.text(&format!("{from} to {to}"));
+            cells.days(&from.time, &to.time);
         }
         cells.raw("<td>");
         let counted = |(name, count): (&String, &u64)| format!("{} {}", word(name), number(*count));
@@ -117,7 +116,7 @@ pub(super) fn repositories(page: &mut Page, view: &View<'_>) {
         cells.count(one.refused_commits).count(one.uncovered);
         cells.raw("<td>");
         if let (Some(from), Some(to)) = (&one.first, &one.last) {
-            cells.text(&format!("{} to {}", day(from), day(to)));
+            cells.days(from, to);
         }
         Row {
             id: format!("r{place}"),

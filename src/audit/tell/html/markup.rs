@@ -1,6 +1,6 @@
 //! The page as it grows: elements, escaped text, and tables.
 
-use super::super::view::{number, start, word};
+use super::super::view::{day, number, start, word};
 
 /// Rows of one table; more are counted.
 pub(super) const ROWS_MAX: usize = 10_000;
@@ -52,6 +52,14 @@ impl Html {
                 .raw("</a>"),
             None => self.text(text),
         }
+    }
+
+    /// From one day to another; a date is not broken over lines.
+    pub(super) fn days(&mut self, from: &str, to: &str) -> &mut Self {
+        self.raw("<span class=t>").text(&day(from));
+        self.raw("</span> to <span class=t>")
+            .text(&day(to))
+            .raw("</span>")
     }
 
     /// A line below, in small letters.
