@@ -545,6 +545,8 @@ fn commit_of(
 }
 
 #[cfg(test)]
+mod merges;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod tests;

@@ -216,6 +216,41 @@ fn objects_that_nothing_reaches_are_told() {
 }
 
 #[test]
+fn what_is_sent_again_is_no_newer_for_it() {
+    let world = World::new();
+    let base = world.commit(false, &[], &files(&[("a", "1")]), 1);
+    let main = world.commit(false, &[base], &files(&[("a", "2")]), 2);
+    let (_, text) = world.git(&["cat-file", "commit", &base.to_string()]);
+    assert_eq!(world.object_twice(ObjectType::Commit, &text), base);
+    let new = world.commit(true, &[base], &files(&[("a", "3")]), 3);
+    let create = update("refs/heads/x", None, Some(new));
+    assert_eq!(ids(&world.history(&[create], &[main])), [new]);
+    // A tag that a trusted ref or the ref itself holds is not new either.
+    let tag = world.tag(false, main, "commit", "v1");
+    let create = update("refs/tags/copy", None, Some(tag));
+    let history = world.history(&[create], &[tag]);
+    assert!(history.tags.is_empty() && history.commits.is_empty());
+}
+
+#[test]
+fn what_a_deleted_ref_held_is_contained_or_not() {
+    let world = World::new();
+    let old = world.commit(false, &[], &files(&[("a", "1")]), 5);
+    let new = world.commit(true, &[old], &files(&[("a", "2")]), 1);
+    let aside = world.commit(true, &[], &files(&[("a", "3")]), 2);
+    let blob = world.blob(false, b"1");
+    let gone = Oid::from_hex(b"1111111111111111111111111111111111111111").unwrap();
+    let repo = world.repo();
+    let budget = Budget::new(Bounds::default());
+    let contains = |old, new| contains(&repo, old, new, &budget).unwrap();
+    assert!(contains(&old, &new) && contains(&new, &new));
+    for other in [&new, &aside, &blob, &gone] {
+        assert!(!contains(other, &old), "{other}");
+    }
+    assert!(contains(&gone, &gone) && !contains(&old, &blob));
+}
+
+#[test]
 fn new_roots_are_told_where_history_was_before() {
     let world = World::new();
     let first = world.commit(true, &[], &files(&[("a", "1")]), 1);
@@ -368,6 +403,22 @@ fn a_shallow_store_is_walked_to_its_edge() {
     let create = || update("refs/heads/x", None, Some(new));
     std::fs::write(world.server().join("shallow"), format!("{edge}\n")).unwrap();
     assert_eq!(ids(&world.history(&[create()], &[main])), [aside, new]);
+    // What is cut off is what the repository itself says; anything else that is missing is damage, though it is known.
+    let list = world.server().join("shallow");
+    for other in [String::new(), format!("{main}\n"), format!("{nowhere}\n")] {
+        std::fs::write(&list, other).unwrap();
+        let error = world.try_history(&[create()], &[main]).unwrap_err();
+        assert!(
+            matches!(error, RepoError::Missing(id) if id == nowhere),
+            "{error}"
+        );
+    }
+    std::fs::remove_file(&list).unwrap();
+    std::fs::create_dir(&list).unwrap();
+    let error = world.try_history(&[create()], &[main]).unwrap_err();
+    assert!(matches!(error, RepoError::Open(_)), "{error}");
+    std::fs::remove_dir(&list).unwrap();
+    std::fs::write(&list, format!("{edge}\n")).unwrap();
     // Nothing trusted: the edge itself would have to be judged, and cannot.
     let error = world.try_history(&[create()], &[]).unwrap_err();
     assert!(
