@@ -235,7 +235,7 @@ fn sarif_conforms_to_the_standard() {
     ];
     for (seed, name) in names.iter().enumerate() {
         let value = make_sample("ghp_{crc62:30}", &mut Dice::new(seed as u64 + 10)).unwrap();
-        fs::write(root.join(std::ffi::OsStr::from_bytes(name)), value).unwrap();
+        fs::write(root.join(OsStr::from_bytes(name)), value).unwrap();
     }
     fs::write(root.join("AGENTS.md"), "Do\u{e0049}\u{e0047} it\n").unwrap();
     check(&[&root], Exit::Refuse, 7);
