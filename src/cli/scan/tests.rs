@@ -212,7 +212,7 @@ fn the_places_of_one_value_stand_together() {
 fn sarif_conforms_to_the_standard() {
     use std::os::unix::ffi::OsStrExt as _;
     let (held, root) = tree();
-    let schema = crate::report::tests::sarif::validator();
+    let schema = crate::report::sarif_validator();
     let check = |paths: &[&Path], wanted: Exit, count: usize| {
         let (exit, out, err) = scan(paths, "sarif", &root);
         assert_eq!(exit, wanted, "{err}");
@@ -235,7 +235,7 @@ fn sarif_conforms_to_the_standard() {
     ];
     for (seed, name) in names.iter().enumerate() {
         let value = make_sample("ghp_{crc62:30}", &mut Dice::new(seed as u64 + 10)).unwrap();
-        fs::write(root.join(std::ffi::OsStr::from_bytes(name)), value).unwrap();
+        fs::write(root.join(OsStr::from_bytes(name)), value).unwrap();
     }
     fs::write(root.join("AGENTS.md"), "Do\u{e0049}\u{e0047} it\n").unwrap();
     check(&[&root], Exit::Refuse, 7);
