@@ -141,4 +141,6 @@ pub(crate) mod samples;
 #[cfg(test)]
 mod signed;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
+#[cfg(test)]
+pub(crate) use tests::sarif_validator;

@@ -7,7 +7,8 @@ use crate::finding::{Part, PathOp, Place, Span, Suppression};
 use crate::verdict::Unjudged;
 
 mod record;
-pub(crate) mod sarif;
+mod sarif;
+pub(crate) use sarif::validator as sarif_validator;
 
 fn id() -> Id {
     Id::parse("7Q4M-2KX9").unwrap()

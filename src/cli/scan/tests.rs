@@ -212,7 +212,7 @@ fn the_places_of_one_value_stand_together() {
 fn sarif_conforms_to_the_standard() {
     use std::os::unix::ffi::OsStrExt as _;
     let (held, root) = tree();
-    let schema = crate::report::tests::sarif::validator();
+    let schema = crate::report::sarif_validator();
     let check = |paths: &[&Path], wanted: Exit, count: usize| {
         let (exit, out, err) = scan(paths, "sarif", &root);
         assert_eq!(exit, wanted, "{err}");

@@ -114,7 +114,7 @@ fn every_line_conforms_to_the_schema() {
 
 #[test]
 fn sarif_conforms_to_its_schema() {
-    let schema = crate::report::tests::sarif::validator();
+    let schema = crate::report::sarif_validator();
     for records in [records(FLEET), records(HOSTILE), clean(), Vec::new()] {
         let log: Value = serde_json::from_str(&told(Form::Sarif, &records)).expect("JSON");
         let wrong: Vec<String> = (schema.iter_errors(&log))
