@@ -214,11 +214,10 @@ fn is_amid_base64(text: &[u8], at: usize) -> bool {
         .take_while(|byte| is_digit(byte))
         .count();
     let rest = &before[..before.len() - count];
-    let line = rest
-        .rsplit(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default();
-    count >= FEW && line.iter().all(u8::is_ascii_whitespace)
+    let line = rest.rsplit(|byte| *byte == b'\n').next();
+    // Marks of a quotation or a comment may lead the line. A longer line is not wrapped.
+    let leads = |byte: &u8| byte.is_ascii_whitespace() || b"|>#*".contains(byte);
+    (FEW..BASE64_LOOK_BACK).contains(&count) && line.unwrap_or_default().iter().all(leads)
 }
 
 #[cfg(test)]
@@ -242,6 +241,7 @@ mod tests {
                 "{before}"
             );
         }
-        assert!(is_amid_base64(&[b'A'; 1000], 900));
+        assert!(is_amid_base64(b"| veH8Gw6mtE8TBDb+EAAG", 18));
+        assert!(!is_amid_base64(&[b'A'; 1000], 900));
     }
 }
