@@ -138,6 +138,10 @@ impl Run<'_> {
             if anchor < covered.max(known_to) {
                 continue;
             }
+            self.work.pace(BASE64_LOOK_BACK, self.budget)?;
+            if is_amid_base64(layer.text, anchor) {
+                continue;
+            }
             found.key = (Phase::Anchored, anchor, 0);
             let (plain, next) = joints::joined(layer.text, anchor, covered, Between::Anything);
             covered = next.max(anchor + 1);
@@ -192,4 +196,52 @@ pub(super) fn is_place(text: &[u8], at: usize) -> bool {
 
 fn is_quote(byte: u8) -> bool {
     matches!(byte, b'"' | b'\'')
+}
+
+/// How far back base64 is looked for, in bytes.
+const BASE64_LOOK_BACK: usize = 256;
+
+/// Whether a place stands behind nothing but base64 on its line. A `+`, a `/` or a line end there cuts no secret into pieces: it
+/// is a digit like others, or wraps the lines, and what it makes of the digits around it is chance. In a signature of ssh
+/// the chance depends on the key.
+fn is_amid_base64(text: &[u8], at: usize) -> bool {
+    const FEW: usize = 12;
+    let before = &text[at.saturating_sub(BASE64_LOOK_BACK)..at];
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let count = before
+        .iter()
+        .rev()
+        .take_while(|byte| is_digit(byte))
+        .count();
+    let rest = &before[..before.len() - count];
+    let line = rest.rsplit(|byte| *byte == b'\n').next();
+    // Marks of a quotation or a comment may lead the line. A longer line is not wrapped.
+    let leads = |byte: &u8| byte.is_ascii_whitespace() || b"|>#*".contains(byte);
+    (FEW..BASE64_LOOK_BACK).contains(&count) && line.unwrap_or_default().iter().all(leads)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_amid_base64;
+
+    #[test]
+    fn base64_is_told_from_what_stands_before_a_piece() {
+        for (before, expected) in [
+            ("veH8Gw6mtE8TBDb+", true),
+            ("first\n  veH8Gw6mtE8TBDb/", true),
+            ("let a = \"veH8Gw6mtE8TBDb/", false),
+            ("https://graph.example/v2/", false),
+            ("short/", false),
+            ("", false),
+        ] {
+            let text = format!("{before}EAAG");
+            assert_eq!(
+                is_amid_base64(text.as_bytes(), before.len()),
+                expected,
+                "{before}"
+            );
+        }
+        assert!(is_amid_base64(b"| veH8Gw6mtE8TBDb+EAAG", 18));
+        assert!(!is_amid_base64(&[b'A'; 1000], 900));
+    }
 }
