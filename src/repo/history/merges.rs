@@ -4,6 +4,7 @@
 use super::tests::told;
 use super::world::*;
 use super::*;
+use crate::budget::Bounds;
 use crate::finding::PathOp;
 use crate::repo::changes::Origin;
 
@@ -231,4 +232,20 @@ fn a_commit_has_no_more_parents_than_its_bound() {
         let error = merge(parents).unwrap_err();
         assert!(matches!(error, RepoError::Corrupt { .. }), "{error}");
     }
+}
+
+#[test]
+fn a_base_that_another_base_reaches_is_none() {
+    let world = World::new();
+    let commit = |parents: &[Oid], date| world.commit(false, parents, &files(&[]), date);
+    let low = commit(&[], 60);
+    // Its date lies, so that the walk has seen enough before it comes by.
+    let late = commit(&[low], 1);
+    let base = commit(&[late], 50);
+    let (one, other) = (commit(&[base, low], 100), commit(&[low, base], 101));
+    let (repo, budget) = (world.repo(), Budget::new(Bounds::default()));
+    let reader = repo.reader();
+    let mut graph = Graph::new(&reader, &budget, || shallow(&repo));
+    let [base, one, other] = [base, one, other].map(|id| graph.node(&id));
+    assert_eq!(graph.merge_bases(one, &[other]).unwrap(), [base]);
 }

@@ -7,6 +7,7 @@ use crate::finding::PathOp;
 use crate::repo::changes::Origin;
 
 const DAY: i64 = 86_400;
+const PLAIN: u32 = 0o100_644;
 
 pub(super) fn told(changes: &[Change]) -> Vec<(String, Vec<PathOp>, Origin)> {
     changes
@@ -325,6 +326,29 @@ fn a_tree_out_of_order_or_with_twins_hides_nothing() {
     assert_eq!(paths, ["a", "b"]);
     assert!(commit.changes.iter().all(|c| c.new.unwrap().id == bad));
     assert!(!commit.tree_defects.is_empty());
+    // What both trees begin with is passed over only where both are in order.
+    let plain = |list: &[(&[u8], Oid)]| {
+        let lines: Vec<_> = list.iter().map(|(name, id)| (PLAIN, *name, *id)).collect();
+        world.raw_tree(false, &lines)
+    };
+    let told_between = |old: &[(&[u8], Oid)], new: &[(&[u8], Oid)]| {
+        let main = world.commit_tree(false, &[], plain(old), 1);
+        let new = world.commit_tree(true, &[main], plain(new), 2);
+        let history = world.history(&[update("refs/heads/x", Some(main), Some(new))], &[]);
+        let commit = &history.commits[0];
+        let defects = commit.tree_defects.iter().map(|(_, it)| it.what.clone());
+        (told(&commit.changes), defects.collect::<String>())
+    };
+    let sorted: &[(&[u8], Oid)] = &[(b"b", good), (b"c", good)];
+    let mixed: &[(&[u8], Oid)] = &[(b"b", good), (b"c", good), (b"a", bad)];
+    let a = |op| vec![("a".to_owned(), vec![op], Origin::Commit)];
+    let (changes, defects) = told_between(sorted, mixed);
+    assert_eq!(changes, a(PathOp::Add));
+    assert!(defects.contains("not sorted"), "{defects}");
+    assert_eq!(told_between(mixed, sorted).0, a(PathOp::Delete));
+    let (changes, defects) = told_between(&[(b"a", good)], &[(b"a", good), (b"a", bad)]);
+    assert_eq!(changes, a(PathOp::Add));
+    assert!(defects.contains("same name twice"), "{defects}");
 }
 
 #[test]

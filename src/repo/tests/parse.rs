@@ -74,6 +74,7 @@ fn deviations_of_commits_are_defects_where_git_complains_too() {
         format!("{tree}{author}{author}{committer}\nm\n"),
         format!("{tree}{author}{parent}{committer}\nm\n"),
         format!("{tree}encoding x\n{author}{committer}\nm\n"),
+        format!("{tree}{author}encoding x\n{committer}\nm\n"),
         format!("{tree}{author}{committer}"),
         format!("{tree}{author}{committer}\nm\0m\n"),
         format!("{tree}{author}{committer}x\0y z\n\nm\n"),
@@ -97,7 +98,7 @@ fn deviations_of_commits_are_defects_where_git_complains_too() {
         who("A <a> 1 +00x0"),
         who("A <a> 1 +0000 "),
     ];
-    for text in &refused[..6] {
+    for text in &refused[..7] {
         assert!(!git_writes(&fixture, "commit", text.as_bytes()), "{text}");
     }
     for text in &refused {
@@ -129,6 +130,9 @@ fn deviations_of_commits_are_defects_where_git_complains_too() {
             "{text}"
         );
     }
+    let first_second = who("A <a> 0 +0000");
+    assert!(git_writes(&fixture, "commit", first_second.as_bytes()));
+    assert_eq!(commit(first_second.as_bytes()).unwrap().defects, []);
     // What cannot be followed.
     for text in [
         String::new(),
@@ -185,6 +189,7 @@ fn tags_are_read_and_judged() {
     for (from, to) in [
         ("object", "subject"),
         ("type commit", "type thing"),
+        ("type commit", "kind commit"),
         ("type commit\n", ""),
         ("12", "1"),
     ] {

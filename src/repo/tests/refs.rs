@@ -218,6 +218,56 @@ fn a_ref_that_holds_no_id_is_refused() {
         format!("{id} refs/heads/cut-off").as_bytes(),
     );
     assert!(repo.resolve(&name("refs/heads/cut-off")).is_err());
+    let nothing = format!("{} refs/heads/nothing\n", "0".repeat(40));
+    fixture.write("work/.git/packed-refs", nothing.as_bytes());
+    assert!(repo.resolve(&name("refs/heads/nothing")).is_err());
+}
+
+#[test]
+fn what_cannot_be_read_is_not_taken_for_absent() {
+    let fixture = Fixture::new(&[]);
+    let repo = open(&fixture.path("work"));
+    // A list without refs is no ref.
+    let head = "# pack-refs with: peeled fully-peeled sorted \n";
+    fixture.write("work/.git/packed-refs", head.as_bytes());
+    assert!(!repo.has_any_ref().unwrap());
+    let id = fixture.commit("a", b"1", "First");
+    let line = format!("{head}{id} refs/heads/packed\n^{id}\n");
+    fixture.git("work", &["update-ref", "-d", "refs/heads/main"]);
+    assert!(!repo.has_any_ref().unwrap());
+    fixture.write("work/.git/packed-refs", line.as_bytes());
+    assert!(repo.has_any_ref().unwrap());
+    // A file of the longest length, and one byte more.
+    for (bytes, good) in [(16 << 10, true), ((16 << 10) + 1, false), (20_000, false)] {
+        let text = format!("{id}{}", "\n".repeat(bytes - 40));
+        fixture.write("work/.git/refs/heads/long", text.as_bytes());
+        assert_eq!(
+            repo.resolve(&name("refs/heads/long")).is_ok(),
+            good,
+            "{bytes}"
+        );
+    }
+    fixture.git("work", &["update-ref", "-d", "refs/heads/long"]);
+    // A link that leads to itself.
+    let folder = fixture.path("work/.git/refs/heads/round");
+    std::os::unix::fs::symlink("round", &folder).unwrap();
+    assert!(repo.resolve(&name("refs/heads/round/x")).is_err());
+    assert!(repo.refs_under(b"refs/heads/round/").is_err());
+    std::fs::remove_file(&folder).unwrap();
+    // A device that seems to be empty.
+    let packed = fixture.path("work/.git/packed-refs");
+    std::fs::remove_file(&packed).unwrap();
+    assert_eq!(
+        repo.resolve(&name("refs/heads/packed")).unwrap().value,
+        None
+    );
+    std::os::unix::fs::symlink("/dev/null", &packed).unwrap();
+    assert!(repo.resolve(&name("refs/heads/packed")).is_err());
+    let config = fixture.path("work/.git/config");
+    std::fs::remove_file(&config).unwrap();
+    assert!(Layout::discover(&fixture.path("work")).is_ok());
+    std::fs::create_dir(&config).unwrap();
+    assert!(Layout::discover(&fixture.path("work")).is_err());
 }
 
 #[test]
