@@ -218,6 +218,14 @@ fn verify(
             "warning: the last {bytes} bytes are an append that was cut short"
         )?;
     }
+    // Cut off to nothing, or no ledger at all.
+    if verified.entries == 0 {
+        writeln!(
+            err,
+            "error: {shown}: no entry, so there is nothing to verify"
+        )?;
+        return Ok(Exit::Refuse);
+    }
     writeln!(out, "ok: {} entries, the chain is whole", verified.entries)?;
     if let Some(head) = &verified.head {
         let hash = data_encoding::HEXLOWER.encode(&head.hash);

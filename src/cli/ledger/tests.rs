@@ -223,6 +223,17 @@ fn verify_tells_the_head_and_the_first_bad_line() {
     assert_eq!(exit, Exit::Refuse);
     assert!(text.contains(head), "{text}");
 
+    // Nothing is not whole.
+    for none in ["", "no ledger"] {
+        fs::write(&path, none).unwrap();
+        let (exit, text) = typed(&["verify", &path]);
+        assert_eq!(exit, Exit::Refuse);
+        assert!(
+            text.ends_with("no entry, so there is nothing to verify\n"),
+            "{text}"
+        );
+    }
+
     fs::write(&path, whole.replacen("reject", "accept", 1)).unwrap();
     let (exit, text) = typed(&["verify", &path]);
     assert_eq!(exit, Exit::Refuse);
