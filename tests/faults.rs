@@ -316,7 +316,9 @@ fn a_full_disk() {
 
 #[test]
 fn the_time_is_spent() {
-    let world = with_policy(default_policy() + "budget: { time: 1ms }\n");
+    let policy = default_policy().replace("budget: { time: 60s }", "budget: { time: 1ms }");
+    assert_ne!(policy, default_policy());
+    let world = with_policy(policy);
     let alice = world.clone_for("alice");
     let mut text = String::new();
     for n in 0..200_000 {
