@@ -349,6 +349,10 @@ fn a_tree_out_of_order_or_with_twins_hides_nothing() {
     let (changes, defects) = told_between(&[(b"a", good)], &[(b"a", good), (b"a", bad)]);
     assert_eq!(changes, a(PathOp::Add));
     assert!(defects.contains("same name twice"), "{defects}");
+    // Between entries that both have.
+    let between = [(&b"a"[..], good), (b"b/b", good), (b"z", good)];
+    let (_, defects) = told_between(&[(b"a", good), (b"z", good)], &between);
+    assert!(!defects.is_empty());
 }
 
 #[test]
