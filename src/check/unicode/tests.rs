@@ -170,7 +170,49 @@ fn binary_content_is_not_text() {
     assert!(!hits(Part::Message, "", b"x\0y").is_empty());
 }
 
+/// The audit looks at a content at its paths only where something may be hidden in it.
+fn assert_no_path_hides_more(bytes: &[u8]) {
+    let found = [
+        "a.rs",
+        "a.md",
+        "AGENTS.md",
+        "a.png",
+        "a.ts",
+        "notes.txt",
+        "",
+    ]
+    .iter()
+    .any(|path| !hits(Part::Content, path, bytes).is_empty());
+    let may = may_hide(bytes, &Budget::new(Bounds::default())).unwrap();
+    assert!(may || !found, "{bytes:?}");
+}
+
+#[test]
+fn what_hides_nothing_where_it_is_judged_most_strictly_hides_nothing_anywhere() {
+    let mut clean = 0;
+    for (_, _, part, _, text) in cases() {
+        assert_no_path_hides_more(&text);
+        let may = may_hide(&text, &Budget::new(Bounds::default())).unwrap();
+        clean += usize::from(part == Part::Content && !may && !is_plain(&text));
+    }
+    assert!(clean > 5, "{clean}");
+}
+
 proptest::proptest! {
+    #[test]
+    fn no_path_hides_more(pieces in proptest::collection::vec(proptest::sample::select(vec![
+        "a", "b c", "\n", "\r", "\r\n", "\0", "\u{1b}", "\u{85}", "\u{ad}", "\u{34f}", "\u{5d0}", "\u{627}", "\u{915}\u{94d}",
+        "\u{180e}", "\u{200b}", "\u{200c}", "\u{200d}", "\u{200e}", "\u{200f}", "\u{2028}", "\u{202a}", "\u{202c}",
+        "\u{202e}", "\u{2066}", "\u{2069}", "\u{3042}", "\u{4e00}", "\u{fe0f}", "\u{feff}", "\u{1f468}", "\u{e0041}", "\u{e0100}",
+    ]), 0..12)) {
+        assert_no_path_hides_more(pieces.concat().as_bytes());
+    }
+
+    #[test]
+    fn no_path_hides_more_of_any_bytes(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60)) {
+        assert_no_path_hides_more(&bytes);
+    }
+
     #[test]
     fn any_bytes(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
         for hit in hits(Part::Message, "", &bytes) {

@@ -1,9 +1,10 @@
 //! What a scan notes of a text, and how it holds for a text that is made from it.
 //!
-//! Whatever starts something is found by looking at bytes near it, all within [`BACK_BYTES`] and [`AHEAD_BYTES`]: keywords and
-//! what must follow them, quotes and escapes, the first letter of a run. Where these bytes were copied together, what starts
-//! there is known and not looked for. What becomes of it is worked out anew, in the same order and by the same code, but
-//! for what only depends on bytes that were copied together too: that gives the same hits.
+//! Whatever starts something is found by looking at bytes near it, all within [`EDGES`]: keywords and what must follow them,
+//! quotes and escapes, the first letter of a run. Where these bytes were copied together, what starts there is known and not
+//! looked for. A keyword is known up to its own end; near the ends of what was copied it is asked again what it does. What
+//! becomes of it is worked out anew, in the same order and by the same code, but for what only depends on bytes that were
+//! copied together too: that gives the same hits.
 
 use std::ops::Range;
 
