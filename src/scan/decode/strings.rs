@@ -1,6 +1,8 @@
 //! Escapes, strings that are put together, and what stands behind a keyword in pieces.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
+
+use memchr::{memchr, memrchr};
 
 use super::joints::{self, Between};
 use super::known::{EDGES, Found, Ground, Known, Phase, Segment, moved, short, take};
@@ -138,7 +140,7 @@ impl Run<'_> {
             if anchor < covered.max(known_to) {
                 continue;
             }
-            self.work.pace(BASE64_LOOK_BACK, self.budget)?;
+            self.work.pace(4 * LINE_BYTES, self.budget)?;
             if is_amid_base64(layer.text, anchor) {
                 continue;
             }
@@ -198,50 +200,88 @@ fn is_quote(byte: u8) -> bool {
     matches!(byte, b'"' | b'\'')
 }
 
-/// How far back base64 is looked for, in bytes.
-const BASE64_LOOK_BACK: usize = 256;
+/// How wide base64 is wrapped, in digits: ssh wraps at 70, OpenPGP and PEM at 64, mail at 76.
+const WRAPPED: RangeInclusive<usize> = 60..=80;
 
-/// Whether a place stands behind nothing but base64 on its line. A `+`, a `/` or a line end there cuts no secret into pieces: it
-/// is a digit like others, or wraps the lines, and what it makes of the digits around it is chance. In a signature of ssh
-/// the chance depends on the key.
+/// How much of a line and its neighbours is read, in bytes: the base64, and what leads it.
+const LINE_BYTES: usize = 128;
+
+/// Whether a place stands in base64 that is wrapped over lines of one width. A `+`, a `/` or a line end there cuts no secret
+/// into pieces: it is a digit like others, or wraps the lines, and what it makes of the digits around it is chance. In a
+/// signature of ssh the chance depends on the key. Anything less regular may be a piece of a token behind some digits.
 fn is_amid_base64(text: &[u8], at: usize) -> bool {
-    const FEW: usize = 12;
-    let before = &text[at.saturating_sub(BASE64_LOOK_BACK)..at];
+    let start = start_of_line(text, at);
+    let Some((lead, width)) = digits_of_line(text, start) else {
+        return false;
+    };
+    let above = start.checked_sub(1).map(|end| start_of_line(text, end));
+    let below = memchr(b'\n', &text[at..(at + LINE_BYTES).min(text.len())]).map(|end| at + end + 1);
+    let is_alike = |line: Option<usize>| {
+        line.and_then(|start| digits_of_line(text, start)) == Some((lead, width))
+    };
+    at > start && WRAPPED.contains(&width) && [above, below].into_iter().any(is_alike)
+}
+
+/// What leads a line that is base64 and nothing else, and how many digits it has. Marks of a quotation or a comment may
+/// lead it.
+fn digits_of_line(text: &[u8], start: usize) -> Option<(&[u8], usize)> {
+    let line = &text[start..(start + LINE_BYTES).min(text.len())];
+    let line = &line[..memchr(b'\n', line)?];
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let is_lead = |byte: &u8| byte.is_ascii_whitespace() || b"|>#*".contains(byte);
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    let count = before
-        .iter()
-        .rev()
-        .take_while(|byte| is_digit(byte))
-        .count();
-    let rest = &before[..before.len() - count];
-    let line = rest.rsplit(|byte| *byte == b'\n').next();
-    // Marks of a quotation or a comment may lead the line. A longer line is not wrapped.
-    let leads = |byte: &u8| byte.is_ascii_whitespace() || b"|>#*".contains(byte);
-    (FEW..BASE64_LOOK_BACK).contains(&count) && line.unwrap_or_default().iter().all(leads)
+    let (lead, digits) = line.split_at(line.iter().take_while(|byte| is_lead(byte)).count());
+    digits.iter().all(is_digit).then_some((lead, digits.len()))
+}
+
+/// Of a line that is longer than is read, a place that makes it no base64.
+fn start_of_line(text: &[u8], end: usize) -> usize {
+    let from = end.saturating_sub(LINE_BYTES);
+    memrchr(b'\n', &text[from..end]).map_or(from, |before| from + before + 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::is_amid_base64;
 
+    /// Whether the first `@` of a text, taken out, is a place amid base64.
+    fn is_amid(text: &str) -> bool {
+        let at = text.find('@').expect("a place");
+        is_amid_base64(text.replacen('@', "", 1).as_bytes(), at)
+    }
+
     #[test]
     fn base64_is_told_from_what_stands_before_a_piece() {
-        for (before, expected) in [
-            ("veH8Gw6mtE8TBDb+", true),
-            ("first\n  veH8Gw6mtE8TBDb/", true),
-            ("let a = \"veH8Gw6mtE8TBDb/", false),
-            ("https://graph.example/v2/", false),
-            ("short/", false),
-            ("", false),
+        let (wide, half) = ("veH8Gw6mtE8+Db/4".repeat(4), "veH8Gw6mtE8+Db/4".repeat(2));
+        for (text, expected) in [
+            (format!("\n{half}@{half}\n{wide}\n"), true),
+            (format!("BEGIN\n{wide}\n{half}@{half}\nveH8==\nEND"), true),
+            (format!("  | {wide}\r\n  | {half}@{half}\r\n"), true),
+            // Not wrapped, alone, of another width, or led by something else.
+            (format!("\n{half}@{half}\n"), false),
+            (format!("\n{half}@{half}{wide}\n{wide}{wide}\n"), false),
+            (format!("\n{half}@\n{half}\n"), false),
+            (format!("\n{half}@A{half}\n{wide}\n{wide}\n"), false),
+            (
+                format!("\n{wide}\nveH8Gw6mtE8+Db/@EAAG\nveH8Gw6mtE\n"),
+                false,
+            ),
+            (format!("\n# {half}@{half}\n{wide}\n"), false),
+            // Not base64.
+            (
+                format!("\n{wide}\n{half}@ghp_{}\n{wide}\n", &half[4..]),
+                false,
+            ),
+            (
+                format!("\n{wide}\nlet a = \"{half}@{}\n{wide}\n", &half[9..]),
+                false,
+            ),
+            (format!("{wide}{wide}{wide}@{wide}\n"), false),
+            ("short/@".to_owned(), false),
+            ("@".to_owned(), false),
+            ("@\n\n".to_owned(), false),
         ] {
-            let text = format!("{before}EAAG");
-            assert_eq!(
-                is_amid_base64(text.as_bytes(), before.len()),
-                expected,
-                "{before}"
-            );
+            assert_eq!(is_amid(&text), expected, "{text}");
         }
-        assert!(is_amid_base64(b"| veH8Gw6mtE8TBDb+EAAG", 18));
-        assert!(!is_amid_base64(&[b'A'; 1000], 900));
     }
 }
