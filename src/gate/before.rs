@@ -1,7 +1,8 @@
 //! What stood at a path before: which bytes of a text a push adds, and which it only carries along.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::rc::Rc;
 
 use bstr::{BStr, ByteSlice as _};
@@ -21,13 +22,39 @@ const MARGIN_BYTES: usize = 4 << 10;
 const DENSE_LINE_BYTES: usize = 20;
 
 /// Loaded blobs that are kept, in bytes: the next commit's old version is this one's new version.
-const KEPT_BYTES: usize = 4 << 20;
+const KEPT_BYTES: usize = 2 << 20;
 
 /// Blobs by id, the latest kept.
 pub(super) struct Blobs<'r> {
     pub(super) reader: &'r Reader<'r>,
-    recent: VecDeque<(Oid, Rc<Vec<u8>>)>,
+    recent: VecDeque<(Oid, Rc<Loaded>)>,
     kept_bytes: usize,
+    /// The last two versions that were compared, and what differs: it is asked for more than once.
+    compared: Option<(Rc<Loaded>, Rc<Loaded>, Differing)>,
+}
+
+/// The lines in the old and in the new version that are not the same.
+type Differing = (Range<usize>, Range<usize>);
+
+/// A blob in memory.
+pub(super) struct Loaded {
+    bytes: Vec<u8>,
+    is_plain: OnceCell<bool>,
+}
+
+impl Loaded {
+    /// Whether it is text in UTF-8. Found out once: the new version of one commit is the old one of the next.
+    fn is_plain(&self) -> bool {
+        *self.is_plain.get_or_init(|| is_plain(&self.bytes))
+    }
+}
+
+impl Deref for Loaded {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl<'r> Blobs<'r> {
@@ -36,7 +63,25 @@ impl<'r> Blobs<'r> {
             reader,
             recent: VecDeque::new(),
             kept_bytes: 0,
+            compared: None,
         }
+    }
+
+    fn differing(&mut self, old: &Rc<Loaded>, new: &Rc<Loaded>) -> Differing {
+        if let Some((a, b, known)) = &self.compared
+            && Rc::ptr_eq(a, old)
+            && Rc::ptr_eq(b, new)
+        {
+            return known.clone();
+        }
+        let found = differing(old, new);
+        self.compared = Some((old.clone(), new.clone(), found.clone()));
+        found
+    }
+
+    fn added(&mut self, old: &Rc<Loaded>, new: &Rc<Loaded>) -> Added {
+        let differing = self.differing(old, new);
+        Added::within(old, new, differing)
     }
 
     pub(super) fn load(
@@ -44,9 +89,9 @@ impl<'r> Blobs<'r> {
         id: &Oid,
         size: u64,
         budget: &Budget,
-    ) -> Result<Rc<Vec<u8>>, RepoError> {
-        if let Some((_, bytes)) = self.recent.iter().rev().find(|(kept, _)| kept == id) {
-            return Ok(bytes.clone());
+    ) -> Result<Rc<Loaded>, RepoError> {
+        if let Some(blob) = self.kept(id) {
+            return Ok(blob);
         }
         let mut buffer = Vec::new();
         let data = self.reader.read(id, size, &mut buffer, budget)?.data;
@@ -54,23 +99,35 @@ impl<'r> Blobs<'r> {
         let length = data.len();
         debug_assert!(length == buffer.len(), "the buffer holds the object alone");
         buffer.truncate(length);
-        let bytes = Rc::new(buffer);
-        self.kept_bytes += bytes.len();
-        self.recent.push_back((*id, bytes.clone()));
+        let blob = Rc::new(Loaded {
+            bytes: buffer,
+            is_plain: OnceCell::new(),
+        });
+        self.kept_bytes += blob.len();
+        self.recent.push_back((*id, blob.clone()));
         while self.kept_bytes > KEPT_BYTES && self.recent.len() > 1 {
             if let Some((_, dropped)) = self.recent.pop_front() {
                 self.kept_bytes -= dropped.len();
             }
         }
-        Ok(bytes)
+        Ok(blob)
+    }
+
+    fn kept(&self, id: &Oid) -> Option<Rc<Loaded>> {
+        let found = self.recent.iter().rev().find(|(kept, _)| kept == id)?;
+        Some(found.1.clone())
     }
 
     /// The earlier versions of a change, one a parent that had a file or a link there. One that is too large
     /// to be read is left out: then everything counts as added.
-    fn old(&mut self, change: &Change, budget: &Budget) -> Result<Vec<Rc<Vec<u8>>>, RepoError> {
+    fn old(&mut self, change: &Change, budget: &Budget) -> Result<Vec<Rc<Loaded>>, RepoError> {
         let mut versions = Vec::new();
         for entry in change.old.iter().flatten() {
             if !matches!(entry.mode, Mode::Blob | Mode::Executable | Mode::Symlink) {
+                continue;
+            }
+            if let Some(blob) = self.kept(&entry.id) {
+                versions.push(blob);
                 continue;
             }
             match self.reader.header(&entry.id)? {
@@ -93,7 +150,7 @@ impl<'r> Blobs<'r> {
 pub(super) fn window(
     blobs: &mut Blobs<'_>,
     job: &Job<'_>,
-    new: &[u8],
+    new: &Rc<Loaded>,
     budget: &Budget,
 ) -> Result<Range<usize>, RepoError> {
     let whole = 0..new.len();
@@ -107,10 +164,10 @@ pub(super) fn window(
     let ([old], false) = (versions.as_slice(), change.old.len() > 1) else {
         return Ok(whole);
     };
-    if !is_plain(new) || !is_plain(old) {
+    if !new.is_plain() || !old.is_plain() {
         return Ok(whole);
     }
-    let (_, changed) = differing(old, new);
+    let (_, changed) = blobs.differing(old, new);
     let start = back_over_dense(new, changed.start).saturating_sub(MARGIN_BYTES);
     let end = (on_over_dense(new, changed.end) + MARGIN_BYTES).min(new.len());
     Ok(back_over_dense(new, start)..on_over_dense(new, end))
@@ -163,7 +220,7 @@ fn is_dense(line: &[u8]) -> bool {
 pub(super) fn lines(
     blobs: &mut Blobs<'_>,
     job: &Job<'_>,
-    new: &[u8],
+    new: &Rc<Loaded>,
     budget: &Budget,
 ) -> Result<u64, RepoError> {
     if memchr::memchr(0, &new[..new.len().min(8_000)]).is_some() {
@@ -176,10 +233,7 @@ pub(super) fn lines(
             .filter(|change| change.origin != Origin::AutoMerge);
         let Some(change) = own else { continue };
         let versions = blobs.old(change, budget)?;
-        let least = versions
-            .iter()
-            .map(|old| Added::between(old, new).lines)
-            .min();
+        let least = versions.iter().map(|old| blobs.added(old, new).lines).min();
         let all = || memchr::memchr_iter(b'\n', new).count() + usize::from(!new.ends_with(b"\n"));
         total = total.saturating_add(least.unwrap_or_else(|| all() as u64));
     }
@@ -188,7 +242,7 @@ pub(super) fn lines(
 
 /// One earlier version of a text.
 pub(super) struct Version<'a> {
-    pub(super) bytes: Rc<Vec<u8>>,
+    pub(super) bytes: Rc<Loaded>,
     pub(super) path: &'a BStr,
     /// What the new version adds to it.
     pub(super) added: Added,
@@ -199,7 +253,7 @@ pub(super) struct Version<'a> {
 pub(super) fn versions<'a>(
     blobs: &mut Blobs<'_>,
     change: Option<&'a Change>,
-    new: &Rc<Vec<u8>>,
+    new: &Rc<Loaded>,
     budget: &Budget,
 ) -> Result<Vec<Version<'a>>, RepoError> {
     let Some(change) = change else {
@@ -209,8 +263,8 @@ pub(super) fn versions<'a>(
         Some(path) => (path.as_bstr(), vec![new.clone()]),
         None => (change.path.as_bstr(), blobs.old(change, budget)?),
     };
-    let version = |bytes: Rc<Vec<u8>>| Version {
-        added: Added::between(&bytes, new),
+    let version = |bytes: Rc<Loaded>| Version {
+        added: blobs.added(&bytes, new),
         bytes,
         path,
     };

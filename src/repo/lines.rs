@@ -16,9 +16,18 @@ pub struct Added {
 
 impl Added {
     /// Compares two versions line by line.
-    pub fn between(old: &[u8], new: &[u8]) -> Self {
-        // Most edits leave most of a file alone, and comparing bytes is far cheaper than hashing lines.
-        let (old_middle, new_middle) = differing(old, new);
+    #[cfg(test)]
+    fn between(old: &[u8], new: &[u8]) -> Self {
+        Self::within(old, new, differing(old, new))
+    }
+
+    /// Compares line by line what [`differing`] left of two versions. Most edits leave most of a file alone, and comparing
+    /// bytes is far cheaper than hashing lines.
+    pub fn within(
+        old: &[u8],
+        new: &[u8],
+        (old_middle, new_middle): (Range<usize>, Range<usize>),
+    ) -> Self {
         let offset = new_middle.start;
         let mut input = InternedInput::default();
         input.update_before(byte_lines(&old[old_middle]));

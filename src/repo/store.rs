@@ -220,7 +220,7 @@ fn corrupt(id: &Oid, error: &dyn std::fmt::Display) -> RepoError {
 }
 
 /// Half of what one handle keeps of objects made from deltas, in bytes.
-const GENERATION_BYTES: usize = 4 << 20;
+const GENERATION_BYTES: usize = 2 << 20;
 
 /// Objects made from deltas are the bases of older ones: a walk over history would build each chain anew. Kept in
 /// two generations; when the young one is full it becomes the old one, and what was old is dropped.
@@ -250,7 +250,7 @@ impl DeltaBases {
 
 impl gix_pack::cache::DecodeEntry for DeltaBases {
     fn put(&mut self, pack: u32, offset: u64, data: &[u8], kind: Kind, packed: usize) {
-        if data.len() <= GENERATION_BYTES / 4 {
+        if data.len() <= GENERATION_BYTES / 2 {
             let data = data.to_vec();
             self.keep((pack, offset), Base { kind, packed, data });
         }

@@ -251,7 +251,7 @@ fn shared_bytes(a: &[u8], b: &[u8]) -> (usize, usize) {
 }
 
 /// Half of what the cache may hold, in bytes.
-const GENERATION_BYTES: usize = 4 << 20;
+const GENERATION_BYTES: usize = 3 << 20;
 
 /// Reads trees, and keeps those used last: the tree of a commit is the tree of its child's parent.
 pub(super) struct Trees<'r> {
