@@ -152,7 +152,9 @@ impl<'r> Reader<'r> {
                 budget.check_object(located.size)?;
             }
             budget.take_bytes(located.size)?;
-            let text = view.read(id, &located)?.ok_or(RepoError::Missing(*id))?;
+            let text = view
+                .read(id, &located, budget)?
+                .ok_or(RepoError::Missing(*id))?;
             buffer.clear();
             buffer.extend_from_slice(&text);
             return Ok(Some(Object {
@@ -172,7 +174,9 @@ impl<'r> Reader<'r> {
         budget.take_bytes(size)?;
         for view in self.views() {
             if let Some(located) = view.locate(id)? {
-                return view.read(id, &located)?.ok_or(RepoError::Missing(*id));
+                return view
+                    .read(id, &located, budget)?
+                    .ok_or(RepoError::Missing(*id));
             }
         }
         Err(RepoError::Missing(*id))
@@ -257,7 +261,9 @@ impl<'r> Reader<'r> {
             }
             budget.check_object(located.size)?;
             budget.take_bytes(located.size)?;
-            let text = view.read(id, &located)?.ok_or(RepoError::Missing(*id))?;
+            let text = view
+                .read(id, &located, budget)?
+                .ok_or(RepoError::Missing(*id))?;
             return parse(&text, self.stores.hash);
         }
         if id.is_empty_tree() && wanted == Kind::Tree {

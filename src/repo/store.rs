@@ -15,6 +15,7 @@ use packed::{Packed, Trouble, Unpacking};
 
 use super::packs::reading::is_own;
 use super::{Kind, RepoError, alternates};
+use crate::budget::Budget;
 use crate::push::{HashKind, Oid};
 
 /// One object folder with what its `info/alternates` adds.
@@ -177,27 +178,33 @@ impl<'r> View<'r> {
         &self,
         id: &Oid,
         located: &Located,
+        budget: &Budget,
     ) -> Result<Option<Rc<Vec<u8>>>, RepoError> {
-        if let Some(text) = self.read_at(id, located)? {
+        if let Some(text) = self.read_at(id, located, budget)? {
             return Ok(Some(text));
         }
         // A loose object is removed when it was packed.
         *self.located.borrow_mut() = None;
         match self.locate(id)? {
             Some(again) if (again.kind, again.size) == (located.kind, located.size) => {
-                self.read_at(id, &again)
+                self.read_at(id, &again, budget)
             }
             _ => Ok(None),
         }
     }
 
-    fn read_at(&self, id: &Oid, located: &Located) -> Result<Option<Rc<Vec<u8>>>, RepoError> {
+    fn read_at(
+        &self,
+        id: &Oid,
+        located: &Located,
+        budget: &Budget,
+    ) -> Result<Option<Rc<Vec<u8>>>, RepoError> {
         let read = match &located.place {
             Place::Packed { pack, offset } => {
                 let listing = self.listing()?;
                 let of = listing.packs[*pack].opened();
                 let unpacking = &mut *self.unpacking.borrow_mut();
-                let object = of.and_then(|of| unpacking.object(of, *pack, *offset));
+                let object = of.and_then(|of| unpacking.object(of, *pack, *offset, budget));
                 Some(object.map_err(|trouble| trouble.of(id))?.1)
             }
             Place::Loose(path) => self.read_loose(id, path)?,
@@ -250,7 +257,7 @@ impl<'r> View<'r> {
         let listing = self.listing()?;
         let answer = question(&listing);
         let is_old = match answer {
-            Ok(Some(_)) | Err(Trouble::Damaged(_)) => false,
+            Ok(Some(_)) | Err(Trouble::Damaged(_) | Trouble::Exhausted(_)) => false,
             Err(Trouble::Gone) => true,
             Ok(None) => listing.has_changed(),
         };

@@ -10,6 +10,7 @@ use gix_pack::data::entry::Header;
 
 use super::bytes::Bytes;
 use super::lookup::Lookup;
+use crate::budget::{Budget, Exhausted};
 use crate::push::{HashKind, Oid};
 use crate::repo::packs::delta;
 use crate::repo::packs::reading::{Reading, Stream};
@@ -25,6 +26,8 @@ const HEADER_MAX_BYTES: u64 = 10 + 32;
 const PACK_HEADER_BYTES: u64 = 12;
 /// A delta of at most so many bytes is inflated whole when the size of what it makes is asked for: it is needed next.
 const SMALL_DELTA_BYTES: u64 = 64 << 10;
+/// Deltas of which is kept what they are.
+const KINDS_MAX: usize = 1 << 16;
 /// The two sizes at the start of a delta.
 const SIZES_BYTES: usize = 20;
 
@@ -35,6 +38,8 @@ pub(super) enum Trouble {
     Gone,
     /// Something in it is not as it must be.
     Damaged(String),
+    /// A bound was reached.
+    Exhausted(Exhausted),
 }
 
 impl Trouble {
@@ -42,6 +47,7 @@ impl Trouble {
         let why = match self {
             Trouble::Gone => "a pack was removed while it was read".to_owned(),
             Trouble::Damaged(why) => why,
+            Trouble::Exhausted(bound) => return RepoError::Exhausted(bound),
         };
         super::corrupt(id, &why)
     }
@@ -53,6 +59,12 @@ impl From<std::io::Error> for Trouble {
             std::io::ErrorKind::NotFound => Trouble::Gone,
             _ => Trouble::Damaged(error.to_string()),
         }
+    }
+}
+
+impl From<Exhausted> for Trouble {
+    fn from(bound: Exhausted) -> Self {
+        Trouble::Exhausted(bound)
     }
 }
 
@@ -150,6 +162,8 @@ pub(super) struct Unpacking {
     pub(super) reading: Reading,
     window: Window,
     bases: Bases,
+    /// What deltas were found to be, by pack and offset.
+    kinds: HashMap<(usize, u64), Kind>,
     /// The delta that was inflated last, and its place.
     delta: Option<(usize, u64, Vec<u8>)>,
     parts: Vec<crate::repo::packs::Part>,
@@ -199,6 +213,7 @@ impl Unpacking {
             reading: Reading::new(),
             window: Window::default(),
             bases: Bases::default(),
+            kinds: HashMap::new(),
             delta: None,
             parts: Vec::new(),
         }
@@ -207,6 +222,7 @@ impl Unpacking {
     /// Packs have other numbers now.
     pub(super) fn forget(&mut self) {
         (self.window, self.bases, self.delta) = (Window::default(), Bases::default(), None);
+        self.kinds.clear();
     }
 
     /// Kind and size of the object at an offset.
@@ -237,18 +253,34 @@ impl Unpacking {
             }
         };
         let size = size.ok_or("a delta is cut off")?;
-        let (mut at, mut entry, mut steps) = (offset, entry, 0);
-        loop {
-            at = self.base(of, at, &entry, steps)?;
-            if let Some(base) = self.bases.get(pack, at) {
-                return Ok((base.kind, size));
+        Ok((self.kind(of, pack, offset, entry)?, size))
+    }
+
+    /// What a delta makes is what the first of its bases is. No delta is asked twice, however many stand on it.
+    fn kind(
+        &mut self,
+        of: Opened<'_>,
+        pack: usize,
+        mut at: u64,
+        mut entry: data::Entry,
+    ) -> Result<Kind, Trouble> {
+        let mut asked = Vec::new();
+        let kind = loop {
+            if let Some(kind) = self.kinds.get(&(pack, at)) {
+                break *kind;
             }
-            entry = self.entry(of, pack, at)?;
             if let Some(kind) = kind_of(&entry.header) {
-                return Ok((kind, size));
+                break kind;
             }
-            steps += 1;
+            asked.push((pack, at));
+            at = self.base(of, at, &entry, asked.len() as u64)?;
+            entry = self.entry(of, pack, at)?;
+        };
+        if self.kinds.len() > KINDS_MAX {
+            self.kinds.clear();
         }
+        self.kinds.extend(asked.into_iter().map(|at| (at, kind)));
+        Ok(kind)
     }
 
     /// The object at an offset.
@@ -257,6 +289,7 @@ impl Unpacking {
         of: Opened<'_>,
         pack: usize,
         offset: u64,
+        budget: &Budget,
     ) -> Result<(Kind, Rc<Vec<u8>>), Trouble> {
         let mut deltas: Vec<(u64, data::Entry)> = Vec::new();
         let mut at = offset;
@@ -277,6 +310,8 @@ impl Unpacking {
         };
         let mut delta = Vec::new();
         for (at, entry) in deltas.into_iter().rev() {
+            // Whoever sends a pack says how long its chains are.
+            budget.check_time()?;
             match self.delta.take() {
                 Some((of_pack, place, known)) if of_pack == pack && place == at => delta = known,
                 _ => self.inflate(of, pack, &entry, &mut delta)?,

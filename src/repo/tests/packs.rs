@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Fixture, budget, open};
+use crate::budget::{Bounds, Budget};
 use crate::push::{HashKind, Oid};
 use crate::repo::packs::{Part, Unread, Visit, pass};
 use crate::repo::{Kind, Repo, RepoError};
@@ -505,6 +506,13 @@ fn deep_chains_and_bases_elsewhere() {
         let found = reader.find(&id, &mut buffer, &budget()).unwrap().unwrap();
         assert_eq!(found.data, &whole[..length]);
     }
+    let late = Budget::new(Bounds {
+        time: std::time::Duration::ZERO,
+        ..Bounds::default()
+    });
+    let (reader, mut buffer) = (repo.reader(), Vec::new());
+    let found = reader.find(&id_of(&whole), &mut buffer, &late);
+    assert!(matches!(found, Err(RepoError::Exhausted(_))), "{found:?}");
 }
 
 #[test]
