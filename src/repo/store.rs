@@ -53,6 +53,9 @@ impl Store {
 /// So many indices stay open while they are asked. Of the others only large ones do, of which git makes few.
 const OPEN_MAX: usize = 128;
 
+/// How often the packs are listed again for one question.
+const LISTED_AGAIN_MAX: usize = 3;
+
 /// The packs of all folders, as they were listed at one moment.
 struct Listing {
     folders: Vec<Folder>,
@@ -247,31 +250,33 @@ impl<'r> View<'r> {
         }
     }
 
-    /// Asks once, and once more if a repack came in between: it writes the new pack before it removes the old one, so that
-    /// what was listed may be gone while the object is not.
+    /// Asks, and asks again if a repack came in between: it writes the new pack before it removes the old one, so that what was
+    /// listed may be gone while the object is not.
     fn ask<T>(
         &self,
         id: &Oid,
         question: impl Fn(&Listing) -> Result<Option<T>, Trouble>,
     ) -> Result<Option<T>, RepoError> {
-        let listing = self.listing()?;
-        let answer = question(&listing);
-        let is_old = match answer {
-            Ok(Some(_)) | Err(Trouble::Damaged(_) | Trouble::Exhausted(_)) => false,
-            Err(Trouble::Gone) => true,
-            Ok(None) => listing.has_changed(),
-        };
-        if !is_old {
-            return answer.map_err(|trouble| trouble.of(id));
+        let mut listing = self.listing()?;
+        let mut answer = question(&listing);
+        for _ in 0..LISTED_AGAIN_MAX {
+            let is_old = match answer {
+                Ok(Some(_)) | Err(Trouble::Damaged(_) | Trouble::Exhausted(_)) => false,
+                Err(Trouble::Gone) => true,
+                Ok(None) => listing.has_changed(),
+            };
+            if !is_old {
+                break;
+            }
+            let listed = Listing::of(&self.store.dir, self.store.hash);
+            listing = Arc::new(listed.map_err(|why| self.store.unopened(&why))?);
+            *self.listing.borrow_mut() = Some(Arc::clone(&listing));
+            *self.located.borrow_mut() = None;
+            self.unpacking.borrow_mut().forget();
+            self.last.set(0);
+            answer = question(&listing);
         }
-        let listing = Listing::of(&self.store.dir, self.store.hash)
-            .map_err(|why| self.store.unopened(&why))?;
-        let listing = Arc::new(listing);
-        *self.listing.borrow_mut() = Some(Arc::clone(&listing));
-        *self.located.borrow_mut() = None;
-        self.unpacking.borrow_mut().forget();
-        self.last.set(0);
-        question(&listing).map_err(|trouble| trouble.of(id))
+        answer.map_err(|trouble| trouble.of(id))
     }
 
     /// The pack that has an object, and where.
