@@ -406,3 +406,31 @@ fn a_ledger_or_a_state_that_is_no_file_is_told_at_once() {
     );
     assert!(begun.elapsed() < Duration::from_secs(60));
 }
+
+/// A file goes on changing around what is hidden in it.
+#[test]
+fn hidden_text_stays_at_the_tip_until_it_is_taken_away() {
+    let world = bare();
+    let alice = world.clone_for("alice");
+    let hidden = "x\u{e0041}\u{e0042}\n";
+    alice.write("notes.md", hidden);
+    let made = alice.commit("Hide");
+    alice.write("notes.md", &format!("more\n{hidden}"));
+    alice.commit("Change something else");
+    land(&alice);
+    let one = |told: &Told| told.findings("content")[0].clone();
+    let told = audit(&world, &["org", "--state", "known"]);
+    let there = one(&told);
+    assert_eq!(there.rule, "unicode/tag-text");
+    assert!(there.at_tip && there.removed.is_none(), "{there:?}");
+    assert_eq!(there.first.as_ref().unwrap().commit, made);
+    assert_eq!(there.place_count, 1);
+    alice.write("notes.md", "more\n");
+    let removed = alice.commit("Take it away");
+    land(&alice);
+    let told = audit(&world, &["org", "--state", "known"]);
+    let gone = one(&told);
+    assert!(!gone.at_tip, "{gone:?}");
+    assert_eq!(gone.removed.as_ref().unwrap().commit, removed);
+    assert_eq!(one(&audit(&world, &["org"])), gone);
+}

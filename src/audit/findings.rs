@@ -16,7 +16,7 @@ use crate::finding::{Confidence, Level, Part};
 use crate::ledger::{confidence_word, part_word};
 use crate::order::Order as _;
 use crate::push::Oid;
-use crate::repo::Reader;
+use crate::repo::{Entry, Mode, Reader};
 
 /// What is told of commits.
 pub(super) struct Teller<'a> {
@@ -155,7 +155,7 @@ impl Findings<'_> {
         let level = level?;
         let first = group.places.first()?;
         let is_at_tip = |place: &Fresh| match (place.blob, place.commit, place.tag, &place.name) {
-            (Some(_), ..) => now.has(thing, place),
+            (Some(_), ..) => now.has(self, thing, place, reader),
             (None, ..) if place.part == Part::Path => {
                 let is_there = |path| now.names.contains(path);
                 place.name.is_some() || place.path.as_ref().is_some_and(is_there)
@@ -255,7 +255,10 @@ struct Now {
     tags: HashSet<Oid>,
     /// By thing, the paths where it stands at a tip.
     paths: HashMap<Thing, HashSet<Vec<u8>>>,
-    odd: HashSet<(Oid, Vec<u8>)>,
+    /// Blobs in which hidden text may stand, by path.
+    odd: HashMap<BString, Vec<Oid>>,
+    /// The hidden text in them, as far as it was asked for.
+    hidden: RefCell<HashMap<(BString, Part), HashSet<Thing>>>,
     /// Paths.
     names: HashSet<BString>,
 }
@@ -276,7 +279,8 @@ impl Now {
                 .flat_map(|tip| tip.tags.iter().copied())
                 .collect(),
             paths: HashMap::new(),
-            odd: HashSet::new(),
+            odd: HashMap::new(),
+            hidden: RefCell::default(),
             names,
         };
         for (blob, path) in blobs {
@@ -284,31 +288,39 @@ impl Now {
                 let thing = super::walk::thing_of(hit, sought.key, path);
                 shown.paths.entry(thing).or_default().insert(path.to_vec());
             }
-            if !sought.contents.hits.contains_key(blob) || sought.contents.odd.contains(blob) {
-                shown.odd.insert((*blob, path.to_vec()));
-            }
+            shown.odd.entry(path.clone()).or_default().push(*blob);
         }
         shown
     }
 
-    fn has(&self, thing: &Thing, place: &Fresh) -> bool {
-        let path = place
-            .path
-            .as_ref()
-            .map(|path| path.to_vec())
-            .unwrap_or_default();
-        if self
-            .paths
-            .get(thing)
-            .is_some_and(|paths| paths.contains(&path))
-        {
+    fn has(&self, of: &Findings<'_>, thing: &Thing, place: &Fresh, reader: &Reader<'_>) -> bool {
+        let path = place.path.clone().unwrap_or_default();
+        let here = self.paths.get(thing);
+        if here.is_some_and(|paths| paths.contains(path.as_slice())) {
             return true;
         }
-        let hidden = thing.rule.starts_with("unicode/");
-        hidden
-            && place
-                .blob
-                .is_some_and(|blob| self.odd.contains(&(blob, path)))
+        if !thing.rule.starts_with("unicode/") {
+            return false;
+        }
+        // The file may have changed since, and what is hidden in it still be there.
+        let mut hidden = self.hidden.borrow_mut();
+        let key = (path, place.part);
+        if let Some(things) = hidden.get(&key) {
+            return things.contains(thing);
+        }
+        let mut things = HashSet::new();
+        for blob in self.odd.get(&key.0).into_iter().flatten() {
+            let mode = match place.part {
+                Part::SymlinkTarget => Mode::Symlink,
+                _ => Mode::Blob,
+            };
+            let entry = Entry { mode, id: *blob };
+            let found = super::walk::hidden(of.sought, reader, &entry, &key.0);
+            things.extend(found.into_iter().flatten().map(|(thing, ..)| thing));
+        }
+        let has = things.contains(thing);
+        hidden.insert(key, things);
+        has
     }
 }
 

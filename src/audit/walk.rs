@@ -315,32 +315,36 @@ impl Pass<'_> {
     /// Hidden text, for which the path counts.
     fn hidden(&mut self, node: Node, change: &Differing<'_>) {
         let odd = |entry: &&Entry| self.sought.is_odd(entry, &change.path);
-        let Some(new) = change.new.as_ref().filter(odd) else {
+        let new = change.new.as_ref().filter(odd);
+        let old: Vec<&Entry> = change.old.iter().flatten().filter(odd).collect();
+        if new.is_none() && old.is_empty() {
             return;
-        };
-        self.walked.seen.insert(new.id);
+        }
         let look = |entry: &Entry| hidden(self.sought, self.reader, entry, &change.path);
-        let found = match look(new) {
-            Ok(found) => found,
-            Err(why) => {
-                self.walked.unread.push(record::Unread {
-                    what: format!("blob {}", new.id),
-                    why,
-                    objects: 1,
-                });
-                return;
+        let mut found = Vec::new();
+        if let Some(new) = new {
+            self.walked.seen.insert(new.id);
+            match look(new) {
+                Ok(here) => found = here,
+                Err(why) => {
+                    self.walked.unread.push(record::Unread {
+                        what: format!("blob {}", new.id),
+                        why,
+                        objects: 1,
+                    });
+                    return;
+                }
             }
-        };
-        if found.is_empty() {
-            return;
         }
-        let mut known: HashSet<Thing> = HashSet::new();
-        for old in change.old.iter().flatten().filter(odd) {
-            let before = look(old).unwrap_or_default();
-            known.extend(before.into_iter().map(|(thing, ..)| thing));
+        let mut before: HashSet<Thing> = HashSet::new();
+        for old in old {
+            let found = look(old).unwrap_or_default();
+            before.extend(found.into_iter().map(|(thing, ..)| thing));
         }
+        let mut after: HashSet<Thing> = HashSet::new();
         for (thing, hit, at) in found {
-            if known.insert(thing.clone()) {
+            let is_first = after.insert(thing.clone());
+            if let Some(new) = new.filter(|_| is_first && !before.contains(&thing)) {
                 let one = Fresh {
                     thing,
                     hit,
@@ -355,6 +359,8 @@ impl Pass<'_> {
                 self.sought.keep(&mut self.walked.fresh, one);
             }
         }
+        let gone = before.into_iter().filter(|thing| !after.contains(thing));
+        self.walked.gone.extend(gone.map(|thing| (thing, node)));
     }
 }
 
@@ -400,7 +406,7 @@ pub(super) fn thing_of(found: &Found, key: &FingerprintKey, path: &[u8]) -> Thin
 /// What the check of hidden text finds in a blob at a path.
 type Hidden = Vec<(Thing, Hit, (u64, u64))>;
 
-fn hidden(
+pub(super) fn hidden(
     sought: &Sought<'_>,
     reader: &Reader<'_>,
     entry: &Entry,
