@@ -434,3 +434,37 @@ fn hidden_text_stays_at_the_tip_until_it_is_taken_away() {
     assert_eq!(gone.removed.as_ref().unwrap().commit, removed);
     assert_eq!(one(&audit(&world, &["org"])), gone);
 }
+
+/// Names of repositories and of files that are the same for longer than a line.
+#[test]
+fn long_names_that_begin_alike_stay_two() {
+    let world = bare();
+    let alice = world.clone_for("alice");
+    let deep = ["d".repeat(70), "e".repeat(70)].join("/");
+    let hidden = "x\u{e0041}\u{e0042}\n";
+    alice.write(&format!("{deep}/one.md"), hidden);
+    alice.commit("Hide");
+    land(&alice);
+    for name in ["one.git", "two.git"] {
+        let path = world.path(&format!("deep/{deep}/{name}"));
+        let path = path.to_str().unwrap();
+        world.server_git(&["clone", "-q", "--bare", ".", path]);
+    }
+    let told = audit(&world, &["deep"]);
+    let all = told.repositories();
+    let names: Vec<&String> = all.iter().map(|one| &one.repository).collect();
+    let wanted = [format!("{deep}/one"), format!("{deep}/two")];
+    assert_eq!(names, wanted.iter().collect::<Vec<_>>(), "{}", told.text);
+    fs::write(world.path("before"), &told.text).unwrap();
+    // The same text in another file of the second one.
+    alice.write(&format!("{deep}/two.md"), hidden);
+    alice.commit("Hide again");
+    let two = world.path(&format!("deep/{deep}/two.git"));
+    alice.git(&["push", "-q", two.to_str().unwrap(), "HEAD:main"]);
+    let told = audit(&world, &["deep", "--baseline", "before"]);
+    assert_eq!(told.findings("content").len(), 1, "{}", told.text);
+    let new = told.findings("content")[0];
+    assert_eq!(new.repository, format!("{deep}/two"));
+    assert!(new.path.as_ref().unwrap().contains("... (148 bytes, "));
+    assert_eq!(told.code, Some(1));
+}

@@ -9,6 +9,7 @@ use rayon::slice::ParallelSlice as _;
 use super::commits::{Commits, Node, bounds};
 use super::findings::{Teller, name_refs};
 use super::record::{self, PLACES_MAX};
+use super::shown;
 use super::state::Judged;
 use super::tips::{LeadsTo, Tip};
 use crate::budget::Budget;
@@ -19,7 +20,7 @@ use crate::ledger::{confidence_word, part_word};
 use crate::order::Order as _;
 use crate::policy::{Kind, Policy};
 use crate::push::{Command, Errand, HostKind, Oid, Push, Pusher, RefName, RefUpdate};
-use crate::redact::{FingerprintKey, Quoted};
+use crate::redact::FingerprintKey;
 use crate::repo::Repo;
 use crate::standing::{Past, Standing};
 use crate::verdict::Judged as Judgement;
@@ -187,10 +188,10 @@ fn finding(identity: &str, judged: &Judgement) -> record::Finding {
     // The gate has masked what it names.
     let at = record::Place {
         part: part_word(place.part).to_owned(),
-        path: place.path.as_ref().map(|path| Quoted(path).to_string()),
+        path: place.path.as_ref().map(|path| shown(path)),
         line: place.span.as_ref().map(|span| u64::from(span.line)),
         column: place.span.as_ref().map(|span| u64::from(span.column)),
-        name: (place.ref_name.as_ref()).map(|name| Quoted(name.as_bytes()).to_string()),
+        name: (place.ref_name.as_ref()).map(|name| shown(name.as_bytes())),
         detail: found.detail.clone(),
         ..record::Place::default()
     };

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::audit::{
     Form, List, Progress, Question, Record, Recorded, Repository, Shard, States, Subject, Summary,
-    Totals, Unread, audit, find_repositories, run_all, shown, tell_all, tell_line,
+    Totals, Unread, audit, find_repositories, run_all, shown, shown_whole, tell_all, tell_line,
 };
 use crate::check;
 use crate::cli::{Exit, server};
@@ -377,9 +377,9 @@ fn jobs(args: &AuditArgs, host: &HostConfig) -> Vec<Job> {
     let found = find_repositories(&paths, list, host).into_iter();
     found
         .map(|one| Job {
-            name: shown(&one.name),
+            name: shown_whole(&one.name),
             names: one.names,
-            path: shown(one.path.as_os_str().as_bytes()),
+            path: shown_whole(one.path.as_os_str().as_bytes()),
             layout: one.layout,
             notes: notes(&one.about),
             lacks: (one.about.alternates_missing.iter())
