@@ -407,6 +407,35 @@ fn a_ledger_or_a_state_that_is_no_file_is_told_at_once() {
     assert!(begun.elapsed() < Duration::from_secs(60));
 }
 
+
+/// Agents work in linked worktrees, and often on no branch.
+#[test]
+fn what_a_linked_worktree_has_checked_out_is_reached() {
+    let world = bare();
+    let alice = world.clone_for("alice");
+    alice.git(&["worktree", "add", "-q", "--detach", "../linked"]);
+    let linked = world.path("clones/linked");
+    let git = |arguments: &[&str]| {
+        let mut command = world.git_command(&linked);
+        assert!(command.args(arguments).status().unwrap().success());
+    };
+    fs::write(linked.join("key.txt"), token("linked")).unwrap();
+    git(&["add", "key.txt"]);
+    let author = [
+        "-c",
+        "user.name=Claude",
+        "-c",
+        "user.email=noreply@anthropic.com",
+    ];
+    git(&[&author[..], &["commit", "-q", "-m", "Add"]].concat());
+    let told = audit(&world, &["clones/alice"]);
+    let one = only(&told, "content");
+    assert!(one.at_tip && !one.unreachable, "{one:?}");
+    assert_eq!(one.refs, ["worktrees/linked/HEAD"]);
+    assert_eq!(told.repository().agents, 1, "{}", told.text);
+    assert_eq!(told.repository().status, "complete");
+}
+
 /// A file goes on changing around what is hidden in it.
 #[test]
 fn hidden_text_stays_at_the_tip_until_it_is_taken_away() {
