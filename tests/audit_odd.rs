@@ -497,3 +497,28 @@ fn long_names_that_begin_alike_stay_two() {
     assert!(new.path.as_ref().unwrap().contains("... (148 bytes, "));
     assert_eq!(told.code, Some(1));
 }
+
+#[test]
+fn options_that_would_do_nothing_are_refused() {
+    let world = bare();
+    let told = audit(&world, &["org"]);
+    fs::write(world.path("whole"), &told.text).unwrap();
+    for arguments in [
+        &["--merge", "whole", "--baseline", "whole"][..],
+        &["--merge", "whole", "--since", "2026-01-01"],
+        &["--merge", "whole", "--ref", "refs/heads/**"],
+        &["--merge", "whole", "--path", "docs/**"],
+        &["--merge", "whole", "--as", "docs-bot"],
+        &["--merge", "whole", "--state", "known"],
+        &["--merge", "whole", "--key", "key"],
+        &["-z", "org"],
+        &["-z"],
+        &["org", "--path", "./docs/**"],
+        &["org", "--path", "docs/../src/**"],
+    ] {
+        let told = audit(&world, arguments);
+        assert_eq!(told.code, Some(2), "{arguments:?}\n{}", told.err);
+        assert!(told.err.starts_with("error: "), "{}", told.err);
+        assert_eq!(told.text, "", "{arguments:?}");
+    }
+}
