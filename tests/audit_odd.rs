@@ -407,6 +407,20 @@ fn a_ledger_or_a_state_that_is_no_file_is_told_at_once() {
     assert!(begun.elapsed() < Duration::from_secs(60));
 }
 
+/// A pack that a repack is writing, and one that lost its index.
+#[test]
+fn a_repack_at_work_is_no_damage() {
+    let world = bare();
+    let packs = world.server().join("objects/pack");
+    for (name, status) in [
+        (".tmp-4711-pack-0123.pack", "complete"),
+        ("pack-0123.pack", "incomplete"),
+    ] {
+        fs::write(packs.join(name), "PACK").unwrap();
+        let told = audit(&world, &["org"]);
+        assert_eq!(told.repository().status, status, "{}", told.text);
+    }
+}
 
 /// Agents work in linked worktrees, and often on no branch.
 #[test]
