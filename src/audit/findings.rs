@@ -66,7 +66,8 @@ impl<'a> Teller<'a> {
 #[derive(Default)]
 struct Group {
     places: Vec<Fresh>,
-    gone: Option<Node>,
+    /// The last commit that takes it away, one that a ref reaches before others.
+    gone: Option<(bool, Node)>,
 }
 
 /// What a finding weighs here: none, it is not told.
@@ -98,7 +99,8 @@ impl Findings<'_> {
         }
         for (thing, node) in walked.gone {
             if let Some(group) = groups.get_mut(&thing) {
-                group.gone = group.gone.max(Some(node));
+                let reached = self.reached[node as usize];
+                group.gone = group.gone.max(Some((reached, node)));
             }
         }
         let reader = self.sought.repo.reader();
@@ -225,7 +227,7 @@ impl Findings<'_> {
             part: head.part.clone(),
             first: with_commit.first().map(|commit| (*commit).clone()),
             last,
-            removed: (group.gone.filter(|_| !at_tip)).map(|node| teller.brief(node)),
+            removed: (group.gone.filter(|_| !at_tip)).map(|(_, node)| teller.brief(node)),
             at_tip,
             unreachable: !group.places.iter().any(reachable),
             refs: self.refs_by_name(group),
