@@ -414,7 +414,7 @@ fn the_first_commit_of_an_agent_on_a_branch_of_others_moved_it() {
     });
     let bot = world.clone_for("docs-bot");
     for number in 0..2 {
-        bot.write("docs/a.md", &format!("{number}\n"));
+        bot.write("docs/a.md", format!("{number}\n"));
         bot.commit("Write");
     }
     land(&bot);

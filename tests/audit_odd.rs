@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileTypeExt as _, symlink};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use ringfence::audit::record::Finding;
+use ringfence::audit::record::{Finding, Record};
 
 use crate::audit::{Told, audit, bare, land, secret};
 use crate::world::{World, both, feed};
@@ -458,7 +458,7 @@ fn hidden_text_stays_at_the_tip_until_it_is_taken_away() {
     let hidden = "x\u{e0041}\u{e0042}\n";
     alice.write("notes.md", hidden);
     let made = alice.commit("Hide");
-    alice.write("notes.md", &format!("more\n{hidden}"));
+    alice.write("notes.md", format!("more\n{hidden}"));
     alice.commit("Change something else");
     land(&alice);
     let one = |told: &Told| told.findings("content")[0].clone();
@@ -485,7 +485,7 @@ fn long_names_that_begin_alike_stay_two() {
     let alice = world.clone_for("alice");
     let deep = ["d".repeat(70), "e".repeat(70)].join("/");
     let hidden = "x\u{e0041}\u{e0042}\n";
-    alice.write(&format!("{deep}/one.md"), hidden);
+    alice.write(format!("{deep}/one.md"), hidden);
     alice.commit("Hide");
     land(&alice);
     for name in ["one.git", "two.git"] {
@@ -500,7 +500,7 @@ fn long_names_that_begin_alike_stay_two() {
     assert_eq!(names, wanted.iter().collect::<Vec<_>>(), "{}", told.text);
     fs::write(world.path("before"), &told.text).unwrap();
     // The same text in another file of the second one.
-    alice.write(&format!("{deep}/two.md"), hidden);
+    alice.write(format!("{deep}/two.md"), hidden);
     alice.commit("Hide again");
     let two = world.path(&format!("deep/{deep}/two.git"));
     alice.git(&["push", "-q", two.to_str().unwrap(), "HEAD:main"]);
@@ -534,5 +534,37 @@ fn options_that_would_do_nothing_are_refused() {
         assert_eq!(told.code, Some(2), "{arguments:?}\n{}", told.err);
         assert!(told.err.starts_with("error: "), "{}", told.err);
         assert_eq!(told.text, "", "{arguments:?}");
+    }
+}
+
+/// What no ref reaches counts for no agent, neither its commits nor its paths, also when refs move between two audits.
+#[test]
+fn paths_of_agents_are_those_of_the_commits_that_count() {
+    let world = bare();
+    let alice = world.clone_for("alice");
+    alice.set("GIT_AUTHOR_EMAIL", "noreply@anthropic.com");
+    for name in ["docs/a.md", "docs/b.md", "docs/c.md"] {
+        alice.write(name, "text\n");
+        alice.commit("Write");
+    }
+    let touched = |arguments: &[&str]| {
+        let told = audit(&world, &[&["org"], arguments].concat());
+        let agents = told.records.iter().filter_map(|record| match record {
+            Record::Agent(one) => Some((one.commits, one.paths.len(), one.path_count)),
+            _ => None,
+        });
+        agents.collect::<Vec<_>>()
+    };
+    land(&alice);
+    for (back, count) in [(0, 3), (2, 1), (1, 2), (0, 3), (3, 0)] {
+        let to = format!("main~{back}");
+        let id = alice.git(&["rev-parse", &to]);
+        world.server_git(&["update-ref", "refs/heads/main", &id]);
+        let wanted = match count {
+            0 => vec![],
+            _ => vec![(count, count as usize, count)],
+        };
+        assert_eq!(touched(&["--state", "known"]), wanted, "{to}");
+        assert_eq!(touched(&[]), wanted, "{to}");
     }
 }

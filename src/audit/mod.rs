@@ -15,6 +15,7 @@ mod findings;
 mod replay;
 mod repository;
 mod run;
+mod shows;
 mod state;
 mod tell;
 mod tips;
