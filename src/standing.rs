@@ -38,8 +38,8 @@ pub enum Past {
 /// See [`Past`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
-    /// By identity.
-    pub tallies: BTreeMap<String, Tally>,
+    /// What the identity asked for did lately.
+    pub tally: Tally,
     /// One for each ref asked for, in that order.
     pub refs: Vec<RefPast>,
     /// Entries before this moment are not known. `None`: all are.

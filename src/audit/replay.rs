@@ -357,7 +357,7 @@ fn judge(
         key: of.key,
         now: Timestamp::from_second(row.time).unwrap_or(Timestamp::UNIX_EPOCH),
         standing: &Standing::default(),
-        past: &|_| Past::Elsewhere,
+        past: &|_, _| Past::Elsewhere,
         as_identity: Some(job.identity),
         advisory: true,
     });

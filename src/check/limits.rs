@@ -322,11 +322,8 @@ fn promised_by_pointer(
     if size == 0 || size > POINTER_MAX_BYTES || !is_file(entry.mode) {
         return Ok(None);
     }
-    let mut text = Vec::new();
-    let blob = facts
-        .reader
-        .read(&entry.id, size, &mut text, facts.budget)?;
-    Ok(size_in_pointer(blob.data))
+    let text = facts.reader.read(&entry.id, size, facts.budget)?;
+    Ok(size_in_pointer(&text))
 }
 
 /// Read no more strictly than git-lfs does: what it takes for a pointer must not pass for a small file.

@@ -114,10 +114,11 @@ impl Args {
         let standing = standing_beside(&server::ledger_path(&policy, repo.layout()));
         let standing = standing.unwrap_or_default().unwrap_or_default();
         let record = server::ledger_path(&policy, repo.layout());
-        let past = |updates: &[RefUpdate]| {
+        let past = |updates: &[RefUpdate], identity: Option<&str>| {
             let ask = Ask {
                 repository: &push.repository,
                 updates,
+                identity,
             };
             let found = past_beside(&record, ask);
             asked.store(true, Ordering::Relaxed);
@@ -139,7 +140,9 @@ impl Args {
         let updates = gate::as_claimed(&push);
         let mut outcome = judgement.judge_with(updates.clone(), trusted);
         if outcome.asks_the_record() {
-            outcome.settle(&standing, past(&updates), jiff::Timestamp::now());
+            let pusher = outcome.decision.actor.identity.clone();
+            let known = past(&updates, pusher.as_deref());
+            outcome.settle(&standing, known, jiff::Timestamp::now());
         }
         let decision = outcome.decision;
         let mut told = match self.format.as_str() {

@@ -124,10 +124,12 @@ fn pre_receive(policy: Option<&Path>) -> Result<Exit, Refusal> {
         as_identity: None,
         advisory: false,
         standing: &standing,
-        past: &|updates| ledger.past(LEDGER_PATIENCE, ask(&push, updates)),
+        past: &|updates, name| ledger.past(LEDGER_PATIENCE, ask(&push, updates, name)),
     };
     let (updates, mut outcome) = judgement.judge();
-    let asked = outcome.asks_the_record().then(|| ask(&push, &updates));
+    let pusher = outcome.decision.actor.identity.clone();
+    let asked = outcome.asks_the_record();
+    let asked = asked.then(|| ask(&push, &updates, pusher.as_deref()));
     let recorded = ledger.append_with(LEDGER_PATIENCE, asked, |standing, past| {
         let now = Timestamp::now();
         outcome.settle(standing, past, now);
@@ -159,10 +161,11 @@ fn suspended_by_itself(decision: &Decision) -> Option<Stopped> {
 }
 
 /// What a push asks the index of the ledger about.
-fn ask<'a>(push: &'a Push, updates: &'a [RefUpdate]) -> Ask<'a> {
+fn ask<'a>(push: &'a Push, updates: &'a [RefUpdate], identity: Option<&'a str>) -> Ask<'a> {
     Ask {
         repository: &push.repository,
         updates,
+        identity,
     }
 }
 
@@ -247,7 +250,7 @@ fn pre_push(
         as_identity: Some(&identity),
         advisory: true,
         standing: &Standing::default(),
-        past: &|_| Past::Elsewhere,
+        past: &|_, _| Past::Elsewhere,
     };
     let decision = judgement.judge_with(updates, trusted).decision;
     say(&report::to_pusher(&decision, None));

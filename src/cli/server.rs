@@ -123,7 +123,7 @@ pub(super) struct Judgement<'a> {
     /// What the end of the record says.
     pub(super) standing: &'a Standing,
     /// Asks the record for more.
-    pub(super) past: &'a (dyn Fn(&[RefUpdate]) -> Past + Sync),
+    pub(super) past: &'a (dyn Fn(&[RefUpdate], Option<&str>) -> Past + Sync),
 }
 
 impl Judgement<'_> {

@@ -38,7 +38,7 @@ type Differing = (Range<usize>, Range<usize>);
 
 /// A blob in memory.
 pub(super) struct Loaded {
-    bytes: Vec<u8>,
+    bytes: Rc<Vec<u8>>,
     is_plain: OnceCell<bool>,
 }
 
@@ -93,14 +93,8 @@ impl<'r> Blobs<'r> {
         if let Some(blob) = self.kept(id) {
             return Ok(blob);
         }
-        let mut buffer = Vec::new();
-        let data = self.reader.read(id, size, &mut buffer, budget)?.data;
-        // The reader leaves nothing else in the buffer; a copy of every blob would show.
-        let length = data.len();
-        debug_assert!(length == buffer.len(), "the buffer holds the object alone");
-        buffer.truncate(length);
         let blob = Rc::new(Loaded {
-            bytes: buffer,
+            bytes: self.reader.read(id, size, budget)?,
             is_plain: OnceCell::new(),
         });
         self.kept_bytes += blob.len();

@@ -54,7 +54,7 @@ pub struct Request<'a> {
     /// What the end of the record says by then.
     pub standing: &'a Standing,
     /// Asks the record for more, about these refs; called at most once, and only when the boundary asks for it.
-    pub past: &'a (dyn Fn(&[RefUpdate]) -> Past + Sync),
+    pub past: &'a (dyn Fn(&[RefUpdate], Option<&str>) -> Past + Sync),
     /// Judge as this identity instead of the one that the pusher matches.
     pub as_identity: Option<&'a str>,
     /// The answer binds nobody (pre-push, `check`).
@@ -213,11 +213,10 @@ impl State {
         if !limits.count_over_time() {
             return Ok(false);
         }
-        let Some(known) = self.asked.ask(request)? else {
+        let Some(known) = self.asked.ask(request, actor)? else {
             return Ok(false);
         };
-        let tally = settle::tally_of(known, actor);
-        let spent = check::over_time(limits, &tally, check::Brings::default(), request.now);
+        let spent = check::over_time(limits, &known.tally, check::Brings::default(), request.now);
         let refuses =
             |found: &Finding| verdict::level_of(&found.rule, None, Some(actor)).0 >= Level::Deny;
         // What is only told is told once the push is recorded.

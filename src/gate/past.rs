@@ -21,9 +21,13 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Asks the record, once. `None`: it is not here, and the run binds nobody.
-    pub(super) fn ask(&mut self, request: &Request<'_>) -> Result<Option<&Known>, Unjudged> {
+    pub(super) fn ask(
+        &mut self,
+        request: &Request<'_>,
+        actor: &Actor,
+    ) -> Result<Option<&Known>, Unjudged> {
         if self.answer.is_none() && !self.elsewhere {
-            match (request.past)(&request.updates) {
+            match (request.past)(&request.updates, actor.name.as_deref()) {
                 Past::Known(known) => self.answer = Some(known),
                 Past::Elsewhere => self.elsewhere = true,
                 Past::Unknown(why) => return Err(Unjudged::Record(why)),
@@ -98,7 +102,7 @@ pub(super) fn of_refs(
         return Ok(Vec::new());
     }
     asked.about_refs = true;
-    let Some(known) = asked.ask(request)? else {
+    let Some(known) = asked.ask(request, actor)? else {
         return Ok(Vec::new());
     };
     updates

@@ -10,7 +10,7 @@ use crate::check::{self, Brings};
 use crate::finding::Level;
 use crate::identity::Actor;
 use crate::policy::{Kind, Limits};
-use crate::standing::{Known, Past, Standing, Tally};
+use crate::standing::{Known, Past, Standing};
 use crate::verdict::{self, Decision, Judged, Unjudged, Verdict};
 
 /// A judged push, before it is recorded.
@@ -20,12 +20,6 @@ pub struct Outcome {
     pub decision: Decision,
     pub(super) actor: Option<Actor>,
     pub(super) asked: Asked,
-}
-
-/// What the actor did lately. All unknown pushers share one budget.
-pub(super) fn tally_of(known: &Known, actor: &Actor) -> Tally {
-    let name = actor.name.as_deref().unwrap_or_default();
-    known.tallies.get(name).cloned().unwrap_or_default()
 }
 
 impl Outcome {
@@ -80,7 +74,7 @@ impl Outcome {
                 "another push of the same ref came in between".to_owned(),
             );
         }
-        let tally = tally_of(&known, actor);
+        let tally = &known.tally;
         if decision.verdict != Verdict::Reject {
             if let Some(why) = too_short(limits, &known, now) {
                 return unjudged(decision, why);
@@ -91,7 +85,7 @@ impl Outcome {
             };
             verdict::add(
                 decision,
-                check::over_time(limits, &tally, brings, now),
+                check::over_time(limits, tally, brings, now),
                 Some(actor),
             );
         }

@@ -26,8 +26,12 @@ use crate::push::RefName;
 use crate::redact::FingerprintKey;
 use crate::standing::{Counted, Known, Passed, RefPast, Tally};
 
-/// Files that the refs are spread over: with a million refs each has some 250.
+/// Files that refs and identities are spread over: with a million refs each has some 250. A push reads those that it is
+/// about.
 const BUCKETS: u16 = 4096;
+
+/// Of the files. Others are made anew.
+const VERSION: u32 = 2;
 
 /// Most of the ledger that a push reads to bring the index up to date, in bytes. More is for `ringfence ledger index`.
 pub(super) const INLINE_MAX_BYTES: u64 = 16 << 20;
@@ -65,26 +69,34 @@ struct Head {
     offset: u64,
     /// Entries applied, over all files.
     count: u64,
-    /// Which files of refs there are, one bit each: one that is taken away is missed.
+    /// Which files there are, one bit each: one that is taken away is missed.
     buckets: String,
     /// Entries before this moment were not there to be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     since: Option<String>,
 }
 
+/// What is known of one ref or identity, and the entry that changed it last.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Who {
-    count: u64,
-    tallies: BTreeMap<String, Tally>,
+struct Upto<T>(u64, T);
+
+impl<T> Upto<T> {
+    /// Does what an entry says. A crash may have left a file ahead of the head: what it knows already is not counted twice.
+    fn change(&mut self, count: u64, change: impl FnOnce(&mut T)) -> bool {
+        let is_news = self.0 < count;
+        if is_news {
+            self.0 = count;
+            change(&mut self.1);
+        }
+        is_news
+    }
 }
 
-/// A ref, and the entry that changed it last.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct OneRef(u64, RefPast);
-
-#[derive(Debug, Default)]
 struct Bucket {
-    refs: BTreeMap<String, OneRef>,
+    refs: BTreeMap<String, Upto<RefPast>>,
+    identities: BTreeMap<String, Upto<Tally>>,
+    #[serde(skip)]
     changed: bool,
 }
 
@@ -95,7 +107,6 @@ pub(super) struct Index {
     folder: PathBuf,
     key: FingerprintKey,
     head: Option<Head>,
-    who: Who,
     buckets: HashMap<u16, Bucket>,
     /// Which buckets have a file.
     present: Vec<u8>,
@@ -124,6 +135,11 @@ fn key_of_moved(repository: &[String], moved: &Moved) -> String {
     }
 }
 
+/// Names an identity in the index; all who are none share one key.
+fn key_of_identity(name: Option<&str>) -> String {
+    format!("identity {}", name.unwrap_or_default())
+}
+
 fn bucket_of(key: &str) -> u16 {
     let digest = Sha256::digest(key.as_bytes());
     u16::from_be_bytes([digest[0], digest[1]]) % BUCKETS
@@ -141,27 +157,22 @@ impl Index {
             folder,
             key: key.clone(),
             head: None,
-            who: Who::default(),
             buckets: HashMap::new(),
             present: vec![0; usize::from(BUCKETS / 8)],
             spoiled: false,
             read_only: false,
             latest: None,
         };
-        let read = index.load("head").and_then(|head: Option<Head>| {
-            let who = index.load("who")?;
-            Ok((head, who))
-        });
-        match read {
-            Ok((Some(head), Some(who))) => {
+        match index.load::<Head>("head") {
+            Ok(Some(head)) => {
                 let bits = HEXLOWER.decode(head.buckets.as_bytes()).unwrap_or_default();
-                index.spoiled = bits.len() != index.present.len();
+                index.spoiled = head.v != VERSION || bits.len() != index.present.len();
                 if !index.spoiled {
-                    (index.head, index.who, index.present) = (Some(head), who, bits);
+                    (index.head, index.present) = (Some(head), bits);
                 }
             }
-            Ok((None, _)) => {}
-            Ok((Some(_), None)) | Err(_) => index.spoiled = true,
+            Ok(None) => {}
+            Err(_) => index.spoiled = true,
         }
         Some(index)
     }
@@ -253,7 +264,7 @@ impl Index {
         let first = oldest.map_or_else(|| time_of(Timestamp::now()), |entry| entry.time);
         let since = (!complete).then_some(first);
         self.head = Some(Head {
-            v: 1,
+            v: VERSION,
             seq: 0,
             hash: HEXLOWER.encode(&chain::GENESIS),
             offset: 0,
@@ -311,11 +322,7 @@ impl Index {
         let count = self.head.as_ref().map_or(0, |head| head.count) + 1;
         let at: Timestamp = entry.time.parse().unwrap_or_default();
         self.latest = Some(at);
-        // A crash may have left some files ahead of the head: what they know already is not counted twice.
-        if self.who.count < count {
-            self.who.count = count;
-            self.count(entry, at);
-        }
+        self.count(entry, at, count)?;
         match &entry.event {
             Event::Decision(decided) => {
                 for moved in &decided.updates {
@@ -346,7 +353,7 @@ impl Index {
             _ => {}
         }
         self.head = Some(Head {
-            v: 1,
+            v: VERSION,
             seq,
             hash: HEXLOWER.encode(hash),
             offset,
@@ -357,21 +364,23 @@ impl Index {
         Ok(())
     }
 
-    fn count(&mut self, entry: &Entry, at: Timestamp) {
-        match &entry.event {
-            Event::Decision(decided) => {
-                if let Some(push) = counted(decided, at) {
-                    let name = decided.actor.clone().unwrap_or_default();
-                    self.who.tallies.entry(name).or_default().count(&push);
-                }
-            }
-            Event::Resumed(stopped) => {
-                if let Some(tally) = self.who.tallies.get_mut(&stopped.identity) {
-                    tally.forgive();
-                }
-            }
-            _ => {}
-        }
+    fn count(&mut self, entry: &Entry, at: Timestamp, count: u64) -> io::Result<()> {
+        let (name, push) = match &entry.event {
+            Event::Decision(decided) => match counted(decided, at) {
+                Some(push) => (decided.actor.as_deref(), Some(push)),
+                None => return Ok(()),
+            },
+            Event::Resumed(stopped) => (Some(&*stopped.identity), None),
+            _ => return Ok(()),
+        };
+        let key = key_of_identity(name);
+        let bucket = self.bucket(bucket_of(&key))?;
+        let one = bucket.identities.entry(key).or_default();
+        bucket.changed |= one.change(count, |tally| match push {
+            Some(push) => tally.count(&push),
+            None => tally.forgive(),
+        });
+        Ok(())
     }
 
     fn change(
@@ -382,34 +391,30 @@ impl Index {
     ) -> io::Result<()> {
         let bucket = self.bucket(bucket_of(&key))?;
         let one = bucket.refs.entry(key).or_default();
-        if one.0 < count {
-            one.0 = count;
-            change(&mut one.1);
-            bucket.changed = true;
-        }
+        bucket.changed |= one.change(count, change);
         Ok(())
     }
 
     fn bucket(&mut self, number: u16) -> io::Result<&mut Bucket> {
         if !self.buckets.contains_key(&number) {
             let has_file = self.present[usize::from(number / 8)] & (1 << (number % 8)) != 0;
-            let refs = match has_file {
+            let bucket = match has_file {
                 true => self.load(&bucket_file(number))?,
                 // What a crash left there is not known to the head; it is made again from the ledger.
-                false => Some(BTreeMap::new()),
+                false => Some(Bucket::default()),
             };
-            let refs = refs.ok_or_else(|| io::Error::other("a file of it is gone"))?;
-            let changed = false;
-            self.buckets.insert(number, Bucket { refs, changed });
+            let bucket = bucket.ok_or_else(|| io::Error::other("a file of it is gone"))?;
+            self.buckets.insert(number, bucket);
         }
         Ok(self.buckets.entry(number).or_default())
     }
 
-    /// What it knows of these refs, and of everybody.
+    /// What it knows of these refs and of an identity.
     pub(super) fn known<'a>(
         &mut self,
         repository: &str,
         refs: impl Iterator<Item = &'a RefName>,
+        identity: Option<&str>,
     ) -> io::Result<Known> {
         let mut pasts = Vec::new();
         for name in refs {
@@ -424,9 +429,12 @@ impl Index {
                     .unwrap_or_default(),
             );
         }
+        let key = key_of_identity(identity);
+        let bucket = self.bucket(bucket_of(&key))?;
+        let tally = bucket.identities.get(&key).map(|one| one.1.clone());
         let since = self.head.as_ref().and_then(|head| head.since.as_ref());
         Ok(Known {
-            tallies: self.who.tallies.clone(),
+            tally: tally.unwrap_or_default(),
             refs: pasts,
             since: since.and_then(|since| since.parse().ok()),
         })
@@ -438,10 +446,6 @@ impl Index {
             return Ok(());
         }
         self.write_buckets()?;
-        if let Some(latest) = self.latest {
-            self.who.tallies.retain(|_, tally| !tally.is_spent(latest));
-        }
-        self.save("who", &self.who)?;
         let buckets = HEXLOWER.encode(&self.present);
         match &mut self.head {
             Some(head) => head.buckets = buckets,
@@ -460,7 +464,10 @@ impl Index {
             .create(&self.folder)?;
         let mut buckets = std::mem::take(&mut self.buckets);
         for (number, bucket) in buckets.iter_mut().filter(|(_, bucket)| bucket.changed) {
-            self.save(&bucket_file(*number), &bucket.refs)?;
+            if let Some(latest) = self.latest {
+                bucket.identities.retain(|_, one| !one.1.is_spent(latest));
+            }
+            self.save(&bucket_file(*number), bucket)?;
             self.present[usize::from(*number / 8)] |= 1 << (*number % 8);
             bucket.changed = false;
         }
@@ -470,7 +477,7 @@ impl Index {
 
     /// Takes all of it away, the head first: a crash in between leaves no index.
     fn clear(&mut self) -> io::Result<()> {
-        (self.head, self.who) = (None, Who::default());
+        self.head = None;
         self.buckets.clear();
         self.present.fill(0);
         if self.read_only {
@@ -522,7 +529,7 @@ impl Index {
 }
 
 fn bucket_file(number: u16) -> String {
-    format!("refs-{number:03x}")
+    format!("part-{number:03x}")
 }
 
 /// A reader of its own over the whole file.

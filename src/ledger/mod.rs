@@ -100,13 +100,15 @@ pub struct Ledger {
     keeps_index: bool,
 }
 
-/// What is asked of the index: one repository and some of its refs, by the name that really moves.
+/// What is asked of the index: one identity, and some refs of one repository, by the name that really moves.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
     /// Names of the repository, most specific first.
     pub repository: &'a [String],
     /// The refs.
     pub updates: &'a [RefUpdate],
+    /// Who pushes. `None`: nobody that the policy knows; they all share one tally.
+    pub identity: Option<&'a str>,
 }
 
 /// What is written down in one step.
@@ -511,7 +513,7 @@ fn ask_index(
     let Some(ask) = ask else { return Ok(None) };
     let repository = ask.repository.first().map_or("", String::as_str);
     let refs = ask.updates.iter().map(|update| &update.target);
-    Ok(Some(index.known(repository, refs)?))
+    Ok(Some(index.known(repository, refs, ask.identity)?))
 }
 
 /// Whether the last of them stops somebody, behind the entry that it is about.

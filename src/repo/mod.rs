@@ -83,16 +83,22 @@ impl RepoError {
 
 /// Reads a regular file of at most so many bytes: a device or a pipe, which a link may lead to, has no end.
 fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let found = std::fs::metadata(path)?;
-    if !found.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    if found.len() > most {
+    let file = open_file(path)?;
+    let length = file.metadata()?.len();
+    if length > most {
         return Err(io::Error::other("it is too long"));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
-    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Opens a regular file. Opening anything else might wait for ever.
+fn open_file(path: &Path) -> io::Result<File> {
+    match std::fs::metadata(path)?.is_file() {
+        true => File::open(path),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
 }
 
 /// Looks up one environment variable. The process environment is read by name alone, never as a whole:

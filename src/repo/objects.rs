@@ -1,15 +1,16 @@
-//! Objects of the quarantine and of the store, through the gitoxide plumbing crates: one store each, the quarantine
-//! asked first. Replace refs are never honoured: no replacement is handed to a store.
+//! Objects of the quarantine and of the store: one store each, the quarantine asked first. Replace refs are never honoured:
+//! nobody asks for them.
 
-use std::cell::Cell;
 use std::ffi::OsString;
 use std::path::Path;
+use std::rc::Rc;
 
 pub use gix_object::Kind;
 
+use super::packs::index::Index;
 use super::parse::{self, Commit, Defect, Tag, TreeEntry};
 use super::store::{Store, View};
-use super::{Layout, RepoError, alternates};
+use super::{Layout, RepoError};
 use crate::budget::Budget;
 use crate::push::{HashKind, Oid};
 
@@ -32,22 +33,8 @@ pub(super) struct Stores {
 
 impl Stores {
     pub(super) fn new(layout: &Layout) -> Result<Stores, RepoError> {
-        let own = layout.objects_dir();
-        // A store follows `info/alternates` itself, but takes every relative entry from its own folder, also one in
-        // an alternate's file. What it would miss becomes a store of its own.
-        let mut dirs = vec![own.clone()];
+        let mut dirs = vec![layout.objects_dir()];
         dirs.extend(layout.alternates.iter().cloned());
-        let named = alternates::of(&own).map_err(RepoError::Open)?;
-        if !named.is_empty() {
-            let followed: Vec<_> = gix_odb::alternate::resolve(own, Path::new("/"))
-                .map_err(|error| RepoError::Open(error.to_string()))?
-                .iter()
-                .filter_map(|dir| std::fs::canonicalize(dir).ok())
-                .collect();
-            dirs.retain(|dir| !followed.contains(dir));
-            let missed = named.into_iter().filter(|dir| !followed.contains(dir));
-            dirs.extend(missed);
-        }
         Ok(Stores {
             hash: layout.hash,
             incoming: layout
@@ -111,11 +98,9 @@ impl Stores {
             if !name.as_encoded_bytes().ends_with(b".idx") {
                 continue;
             }
-            let index = gix_pack::index::File::at(dir.join(name), self.hash)
-                .map_err(|error| RepoError::Open(error.to_string()))?;
-            let bytes = u64::from(index.num_objects()) * self.hash.len_in_bytes() as u64;
-            budget.take_bytes(bytes)?;
-            ids.extend(index.iter().map(|entry| entry.oid));
+            let index = Index::read(&dir.join(name), self.hash).map_err(RepoError::Open)?;
+            budget.take_bytes((index.len() * self.hash.len_in_bytes()) as u64)?;
+            ids.extend((0..index.len()).map(|at| index.id(at)));
         }
         Ok(())
     }
@@ -137,7 +122,6 @@ pub struct Reader<'r> {
     stores: &'r Stores,
     incoming: Option<View<'r>>,
     stored: Vec<View<'r>>,
-    scratch: Cell<Vec<u8>>,
 }
 
 impl<'r> Reader<'r> {
@@ -146,7 +130,6 @@ impl<'r> Reader<'r> {
             stores,
             incoming: stores.incoming.as_ref().map(View::new),
             stored: stores.stored.iter().map(View::new).collect(),
-            scratch: Cell::default(),
         }
     }
 
@@ -162,17 +145,22 @@ impl<'r> Reader<'r> {
         budget: &Budget,
     ) -> Result<Option<Object<'b>>, RepoError> {
         for view in self.views() {
-            let Some((kind, size)) = view.header(id)? else {
+            let Some(located) = view.locate(id)? else {
                 continue;
             };
-            if kind != Kind::Blob {
-                budget.check_object(size)?;
+            if located.kind != Kind::Blob {
+                budget.check_object(located.size)?;
             }
-            budget.take_bytes(size)?;
-            return match view.find(id, buffer)? {
-                Some(object) => Ok(Some(object)),
-                None => Err(RepoError::Missing(*id)),
-            };
+            budget.take_bytes(located.size)?;
+            let text = view
+                .read(id, &located, budget)?
+                .ok_or(RepoError::Missing(*id))?;
+            buffer.clear();
+            buffer.extend_from_slice(&text);
+            return Ok(Some(Object {
+                kind: located.kind,
+                data: buffer,
+            }));
         }
         // git knows the empty tree without having it.
         Ok(id.is_empty_tree().then_some(Object {
@@ -181,20 +169,14 @@ impl<'r> Reader<'r> {
         }))
     }
 
-    /// Reads an object whose size the caller has from [`Reader::header`], and has found small enough: it is not
-    /// asked for again.
-    pub fn read<'b>(
-        &self,
-        id: &Oid,
-        size: u64,
-        buffer: &'b mut Vec<u8>,
-        budget: &Budget,
-    ) -> Result<Object<'b>, RepoError> {
+    /// Reads a blob whose size the caller has from [`Reader::header`], and has found small enough.
+    pub fn read(&self, id: &Oid, size: u64, budget: &Budget) -> Result<Rc<Vec<u8>>, RepoError> {
         budget.take_bytes(size)?;
         for view in self.views() {
-            if let Some(object) = view.find(id, buffer)? {
-                let kind = object.kind;
-                return Ok(Object { kind, data: buffer });
+            if let Some(located) = view.locate(id)? {
+                return view
+                    .read(id, &located, budget)?
+                    .ok_or(RepoError::Missing(*id));
             }
         }
         Err(RepoError::Missing(*id))
@@ -203,8 +185,8 @@ impl<'r> Reader<'r> {
     /// Kind and size of an object, without inflating it; `None` when no store has it.
     pub fn header(&self, id: &Oid) -> Result<Option<(Kind, u64)>, RepoError> {
         for view in self.views() {
-            if let Some(found) = view.header(id)? {
-                return Ok(Some(found));
+            if let Some(located) = view.locate(id)? {
+                return Ok(Some((located.kind, located.size)));
             }
         }
         Ok(id.is_empty_tree().then_some((Kind::Tree, 0)))
@@ -268,25 +250,21 @@ impl<'r> Reader<'r> {
         parse: impl FnOnce(&[u8], HashKind) -> Result<T, RepoError>,
     ) -> Result<T, RepoError> {
         for view in self.views() {
-            let Some((kind, size)) = view.header(id)? else {
+            let Some(located) = view.locate(id)? else {
                 continue;
             };
-            if kind != wanted {
+            if located.kind != wanted {
                 return Err(RepoError::Corrupt {
                     id: *id,
-                    why: format!("a {wanted} is expected here, but it is a {kind}"),
+                    why: format!("a {wanted} is expected here, but it is a {}", located.kind),
                 });
             }
-            budget.check_object(size)?;
-            budget.take_bytes(size)?;
-            let mut buffer = self.scratch.take();
-            let parsed = match view.find(id, &mut buffer) {
-                Ok(Some(object)) => parse(object.data, self.stores.hash),
-                Ok(None) => Err(RepoError::Missing(*id)),
-                Err(error) => Err(error),
-            };
-            self.scratch.set(buffer);
-            return parsed;
+            budget.check_object(located.size)?;
+            budget.take_bytes(located.size)?;
+            let text = view
+                .read(id, &located, budget)?
+                .ok_or(RepoError::Missing(*id))?;
+            return parse(&text, self.stores.hash);
         }
         if id.is_empty_tree() && wanted == Kind::Tree {
             return parse(&[], self.stores.hash);

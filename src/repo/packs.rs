@@ -8,10 +8,10 @@
 //! Packs are read, not mapped: a file that is cut off while it is read ends in an error and not in a signal, and what was read
 //! does not count as memory of the process.
 
-mod delta;
-mod index;
+pub(super) mod delta;
+pub(super) mod index;
 mod pack;
-mod reading;
+pub(super) mod reading;
 mod sources;
 mod work;
 

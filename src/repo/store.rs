@@ -1,37 +1,28 @@
-//! One object folder through gix-odb: opened when first asked, never refreshed by a mere miss, and a miss is believed
-//! only when every pack index could be read.
+//! One object folder with what its `info/alternates` adds, read where it is asked. Files are read, not mapped: one that is cut off
+//! meanwhile ends in an error and not in a signal. A miss is believed only when every pack index could be read.
 
-use std::cell::{Cell, OnceCell};
-use std::collections::HashMap;
+mod bytes;
+pub(super) mod lookup;
+mod packed;
+
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use gix_object::FindHeader as _;
-use gix_odb::HandleArc;
-use gix_pack::Find as _;
+use packed::{Packed, Trouble, Unpacking};
 
-use super::RepoError;
-use super::objects::{Kind, Object};
+use super::packs::reading::is_own;
+use super::{Kind, RepoError, alternates};
+use crate::budget::Budget;
 use crate::push::{HashKind, Oid};
-
-/// Index files that may come beside those counted when a store is opened, should a repack run at the same time.
-const SPARE_SLOTS: usize = 16;
-/// Largest piece of memory for one object while its deltas are applied. Blobs are asked for their size first; this
-/// bounds what lies hidden inside a chain of deltas.
-const ALLOCATION_MAX_BYTES: usize = 1 << 30;
 
 /// One object folder with what its `info/alternates` adds.
 pub(super) struct Store {
     dir: PathBuf,
     hash: HashKind,
-    opened: OnceLock<Result<Opened, String>>,
-}
-
-struct Opened {
-    store: Arc<gix_odb::Store>,
-    /// When the pack folder last changed before it was listed.
-    packed_at: Option<SystemTime>,
+    listed: OnceLock<Result<Arc<Listing>, String>>,
 }
 
 impl Store {
@@ -39,7 +30,7 @@ impl Store {
         Store {
             dir,
             hash,
-            opened: OnceLock::new(),
+            listed: OnceLock::new(),
         }
     }
 
@@ -47,223 +38,287 @@ impl Store {
         &self.dir
     }
 
-    fn open(&self) -> Result<&Opened, RepoError> {
-        self.opened
-            .get_or_init(|| {
-                let packed_at = self.packed_at();
-                // The store reads the lists itself, whatever they are.
-                super::alternates::of(&self.dir)?;
-                let slots = count_indices(&self.dir)? + SPARE_SLOTS;
-                let options = gix_odb::store::init::Options {
-                    slots: gix_odb::store::init::Slots::Given(
-                        u16::try_from(slots).map_err(|_| "it has too many packs")?,
-                    ),
-                    alloc_limit_bytes: Some(ALLOCATION_MAX_BYTES),
-                    current_dir: Some(PathBuf::from("/")),
-                    ..Default::default()
-                };
-                let dir = self.dir.clone();
-                // No replacement is handed over: replace refs are never honoured.
-                let store =
-                    gix_odb::Store::at_opts(dir, self.hash, &mut std::iter::empty(), options)
-                        .map_err(|error| error.to_string())?;
-                Ok(Opened {
-                    store: Arc::new(store),
-                    packed_at,
-                })
-            })
-            .as_ref()
-            .map_err(|why| RepoError::Open(format!("{}: {why}", self.dir.display())))
+    fn listing(&self) -> Result<Arc<Listing>, RepoError> {
+        let listed = self
+            .listed
+            .get_or_init(|| Listing::of(&self.dir, self.hash).map(Arc::new));
+        listed.clone().map_err(|why| self.unopened(&why))
     }
 
-    fn packed_at(&self) -> Option<SystemTime> {
-        std::fs::metadata(self.dir.join("pack"))
-            .and_then(|found| found.modified())
-            .ok()
+    fn unopened(&self, why: &str) -> RepoError {
+        RepoError::Open(format!("{}: {why}", self.dir.display()))
     }
 }
 
-/// Index files in an object folder and its alternates. The store takes a fixed number of slots; counting names costs
-/// one directory listing, where the store's own count would ask for the metadata of each file.
-fn count_indices(dir: &Path) -> Result<usize, String> {
-    let others = gix_odb::alternate::resolve(dir.to_owned(), Path::new("/"))
-        .map_err(|error| error.to_string())?;
-    let mut count = 0;
-    for dir in std::iter::once(dir).chain(others.iter().map(PathBuf::as_path)) {
-        match std::fs::read_dir(dir.join("pack")) {
-            Ok(files) => {
-                for file in files {
-                    let name = file.map_err(|error| error.to_string())?.file_name();
-                    count += usize::from(name.as_encoded_bytes().ends_with(b".idx"));
+/// So many indices stay open while they are asked. Of the others only large ones do, of which git makes few.
+const OPEN_MAX: usize = 128;
+
+/// The packs of all folders, as they were listed at one moment.
+struct Listing {
+    folders: Vec<Folder>,
+    packs: Vec<Packed>,
+}
+
+struct Folder {
+    dir: PathBuf,
+    /// When the pack folder last changed before it was listed.
+    packed_at: Option<SystemTime>,
+}
+
+fn packed_at(dir: &Path) -> Option<SystemTime> {
+    std::fs::metadata(dir.join("pack"))
+        .and_then(|found| found.modified())
+        .ok()
+}
+
+impl Listing {
+    fn of(dir: &Path, hash: HashKind) -> Result<Listing, String> {
+        let mut dirs = vec![dir.to_owned()];
+        dirs.extend(alternates::of(dir)?);
+        let (mut folders, mut packs) = (Vec::new(), Vec::new());
+        for dir in dirs {
+            let packed_at = packed_at(&dir);
+            let folder = dir.join("pack");
+            match std::fs::read_dir(&folder) {
+                Ok(files) => {
+                    for file in files {
+                        let name = file.map_err(|error| error.to_string())?.file_name();
+                        if name.as_encoded_bytes().ends_with(b".idx") {
+                            let may_stay_open = packs.len() < OPEN_MAX;
+                            packs.push(Packed::new(folder.join(name), hash, may_stay_open));
+                        }
+                    }
                 }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(format!("{}: {error}", folder.display())),
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error.to_string()),
+            folders.push(Folder { dir, packed_at });
         }
+        Ok(Listing { folders, packs })
     }
-    Ok(count)
+
+    fn has_changed(&self) -> bool {
+        self.folders
+            .iter()
+            .any(|folder| packed_at(&folder.dir) != folder.packed_at)
+    }
+}
+
+/// Where an object is, and what.
+#[derive(Clone)]
+pub(super) struct Located {
+    pub(super) kind: Kind,
+    /// In bytes.
+    pub(super) size: u64,
+    place: Place,
+}
+
+#[derive(Clone)]
+enum Place {
+    Loose(PathBuf),
+    Packed { pack: usize, offset: u64 },
 }
 
 /// One thread's view of one store.
 pub(super) struct View<'r> {
     store: &'r Store,
-    /// Never lists the folder again: a miss costs nothing.
-    steady: OnceCell<HandleArc>,
-    /// Lists the folder again on a miss; asked when a repack was seen.
-    fresh: OnceCell<HandleArc>,
-    /// All index files could be loaded, so that a miss is a miss.
-    complete: Cell<bool>,
+    /// Listed anew when a repack was seen.
+    listing: RefCell<Option<Arc<Listing>>>,
+    /// The pack that had the last object.
+    last: Cell<usize>,
+    unpacking: RefCell<Unpacking>,
+    /// What was located last: it is asked for once more when it is read.
+    located: RefCell<Option<(Oid, Located)>>,
 }
 
 impl<'r> View<'r> {
     pub(super) fn new(store: &'r Store) -> Self {
         View {
             store,
-            steady: OnceCell::new(),
-            fresh: OnceCell::new(),
-            complete: Cell::new(false),
+            listing: RefCell::default(),
+            last: Cell::new(0),
+            unpacking: RefCell::new(Unpacking::new(store.hash)),
+            located: RefCell::default(),
         }
     }
 
-    pub(super) fn header(&self, id: &Oid) -> Result<Option<(Kind, u64)>, RepoError> {
-        self.ask(id, |handle| match handle.try_header(id) {
-            Ok(found) => Ok(found.map(|header| (header.kind, header.size))),
-            Err(error) => Err(corrupt(id, &error)),
-        })
+    /// Kind and size of an object, and where it is; of what is large nothing is inflated but its beginning.
+    pub(super) fn locate(&self, id: &Oid) -> Result<Option<Located>, RepoError> {
+        if let Some((known, located)) = &*self.located.borrow()
+            && known == id
+        {
+            return Ok(Some(located.clone()));
+        }
+        let located = self.ask(id, |listing| {
+            if let Some((pack, offset)) = self.find(listing, id)? {
+                let of = listing.packs[pack].opened()?;
+                let unpacking = &mut *self.unpacking.borrow_mut();
+                let (kind, size) = unpacking.header(of, pack, offset)?;
+                let place = Place::Packed { pack, offset };
+                return Ok(Some(Located { kind, size, place }));
+            }
+            let Some(path) = loose(listing, id)? else {
+                return Ok(None);
+            };
+            let reading = &mut self.unpacking.borrow_mut().reading;
+            let Some((kind, size)) = reading.loose_start(&path)? else {
+                return Ok(None);
+            };
+            let place = Place::Loose(path);
+            Ok(Some(Located { kind, size, place }))
+        })?;
+        if let Some(located) = &located {
+            *self.located.borrow_mut() = Some((*id, located.clone()));
+        }
+        Ok(located)
+    }
+
+    /// Reads what [`View::locate`] found. `None`: it is not there any more.
+    pub(super) fn read(
+        &self,
+        id: &Oid,
+        located: &Located,
+        budget: &Budget,
+    ) -> Result<Option<Rc<Vec<u8>>>, RepoError> {
+        if let Some(text) = self.read_at(id, located, budget)? {
+            return Ok(Some(text));
+        }
+        // A loose object is removed when it was packed.
+        *self.located.borrow_mut() = None;
+        match self.locate(id)? {
+            Some(again) if (again.kind, again.size) == (located.kind, located.size) => {
+                self.read_at(id, &again, budget)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn read_at(
+        &self,
+        id: &Oid,
+        located: &Located,
+        budget: &Budget,
+    ) -> Result<Option<Rc<Vec<u8>>>, RepoError> {
+        let read = match &located.place {
+            Place::Packed { pack, offset } => {
+                let listing = self.listing()?;
+                let of = listing.packs[*pack].opened();
+                let unpacking = &mut *self.unpacking.borrow_mut();
+                let object = of.and_then(|of| unpacking.object(of, *pack, *offset, budget));
+                Some(object.map_err(|trouble| trouble.of(id))?.1)
+            }
+            Place::Loose(path) => self.read_loose(id, path)?,
+        };
+        match read {
+            Some(text) if text.len() as u64 != located.size => {
+                Err(corrupt(id, "its size changed while it was read"))
+            }
+            read => Ok(read),
+        }
+    }
+
+    /// In a pack the checksum of each entry is verified; a loose file has its name alone.
+    fn read_loose(&self, id: &Oid, path: &Path) -> Result<Option<Rc<Vec<u8>>>, RepoError> {
+        let mut text = Vec::new();
+        let reading = &mut self.unpacking.borrow_mut().reading;
+        let kind = reading
+            .loose(path, &mut text)
+            .map_err(|why| corrupt(id, &why))?;
+        match kind {
+            None => Ok(None),
+            Some(kind) if is_own(id, kind, &text) => Ok(Some(Rc::new(text))),
+            Some(_) => Err(corrupt(id, "its content does not match its id")),
+        }
     }
 
     pub(super) fn contains(&self, id: &Oid) -> Result<bool, RepoError> {
-        let found = self.ask(id, |handle| {
-            Ok(gix_object::Exists::exists(handle, id).then_some(()))
+        let found = self.ask(id, |listing| {
+            let is_there = self.find(listing, id)?.is_some() || loose(listing, id)?.is_some();
+            Ok(is_there.then_some(()))
         });
         Ok(found?.is_some())
     }
 
-    pub(super) fn find<'b>(
-        &self,
-        id: &Oid,
-        buffer: &'b mut Vec<u8>,
-    ) -> Result<Option<Object<'b>>, RepoError> {
-        let kind = self.ask(id, |handle| match handle.try_find(id, buffer) {
-            Ok(Some((object, Some(_in_pack)))) => Ok(Some(object.kind)),
-            Ok(Some((object, None))) => self.verified(id, object).map(Some),
-            Ok(None) => Ok(None),
-            Err(error) => Err(corrupt(id, &error)),
-        })?;
-        Ok(kind.map(|kind| Object { kind, data: buffer }))
-    }
-
-    /// A loose object is inflated up to the length that it names, and what follows is not looked at, its checksum
-    /// among it: so its id is. In a pack the checksum of each entry is verified.
-    fn verified(&self, id: &Oid, object: gix_object::Data<'_>) -> Result<Kind, RepoError> {
-        match gix_object::compute_hash(self.store.hash, object.kind, object.data) {
-            Ok(found) if found == *id => Ok(object.kind),
-            Ok(_) => Err(corrupt(id, &"its content does not match its id")),
-            Err(error) => Err(corrupt(id, &error)),
+    fn listing(&self) -> Result<Arc<Listing>, RepoError> {
+        let mut listing = self.listing.borrow_mut();
+        match &*listing {
+            Some(listing) => Ok(Arc::clone(listing)),
+            None => Ok(Arc::clone(listing.insert(self.store.listing()?))),
         }
     }
 
+    /// Asks once, and once more if a repack came in between: it writes the new pack before it removes the old one, so that
+    /// what was listed may be gone while the object is not.
     fn ask<T>(
         &self,
         id: &Oid,
-        mut question: impl FnMut(&HandleArc) -> Result<Option<T>, RepoError>,
+        question: impl Fn(&Listing) -> Result<Option<T>, Trouble>,
     ) -> Result<Option<T>, RepoError> {
-        let opened = self.store.open()?;
-        let steady = self.steady.get_or_init(|| {
-            let mut handle = handle(opened);
-            handle.refresh_never();
-            handle
-        });
-        if let Some(found) = question(steady)? {
-            return Ok(Some(found));
+        let listing = self.listing()?;
+        let answer = question(&listing);
+        let is_old = match answer {
+            Ok(Some(_)) | Err(Trouble::Damaged(_) | Trouble::Exhausted(_)) => false,
+            Err(Trouble::Gone) => true,
+            Ok(None) => listing.has_changed(),
+        };
+        if !is_old {
+            return answer.map_err(|trouble| trouble.of(id));
         }
-        // A repack writes the new pack before it removes the old one, so that what was listed may be gone while
-        // the object is not.
-        if self.store.packed_at() != opened.packed_at
-            && let Some(found) = question(self.fresh.get_or_init(|| handle(opened)))?
-        {
-            return Ok(Some(found));
-        }
-        self.confirm_absence(id, &opened.store)?;
-        Ok(None)
+        let listing = Listing::of(&self.store.dir, self.store.hash)
+            .map_err(|why| self.store.unopened(&why))?;
+        let listing = Arc::new(listing);
+        *self.listing.borrow_mut() = Some(Arc::clone(&listing));
+        *self.located.borrow_mut() = None;
+        self.unpacking.borrow_mut().forget();
+        self.last.set(0);
+        question(&listing).map_err(|trouble| trouble.of(id))
     }
 
-    /// The store passes over an index file that it cannot load, but what that one lists is not absent.
-    fn confirm_absence(&self, id: &Oid, store: &gix_odb::Store) -> Result<(), RepoError> {
-        if self.complete.get() {
-            return Ok(());
+    /// The pack that has an object, and where.
+    fn find(&self, listing: &Listing, id: &Oid) -> Result<Option<(usize, u64)>, Trouble> {
+        let last = self.last.get();
+        let others = (0..listing.packs.len()).filter(|pack| *pack != last);
+        let first = listing.packs.get(last).map(|_| last);
+        let mut trouble = None;
+        for number in first.into_iter().chain(others) {
+            let pack = &listing.packs[number];
+            let found = match pack.find(id) {
+                Ok(Some(offset)) => pack.opened().map(|_| Some(offset)),
+                missed => missed,
+            };
+            match found {
+                Ok(Some(offset)) => {
+                    self.last.set(number);
+                    return Ok(Some((number, offset)));
+                }
+                Ok(None) => {}
+                // Another pack may have it. What is damaged outweighs what is gone.
+                Err(Trouble::Gone) if trouble.is_some() => {}
+                Err(new) => trouble = Some(new),
+            }
         }
-        let metrics = store.metrics();
-        if metrics.open_reachable_indices < metrics.known_reachable_indices {
-            return Err(RepoError::Corrupt {
-                id: *id,
-                why: "a pack index that may list it cannot be read".into(),
-            });
+        match trouble {
+            Some(trouble) if loose(listing, id)?.is_none() => Err(trouble),
+            _ => Ok(None),
         }
-        self.complete.set(true);
-        Ok(())
     }
 }
 
-fn handle(opened: &Opened) -> HandleArc {
-    opened
-        .store
-        .to_cache_arc()
-        .with_pack_cache(|| Box::new(DeltaBases::default()))
+/// The file of a loose object.
+fn loose(listing: &Listing, id: &Oid) -> Result<Option<PathBuf>, Trouble> {
+    let hex = id.to_string();
+    for folder in &listing.folders {
+        let path = folder.dir.join(&hex[..2]).join(&hex[2..]);
+        if path.try_exists()? {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
-fn corrupt(id: &Oid, error: &dyn std::fmt::Display) -> RepoError {
+fn corrupt(id: &Oid, why: &str) -> RepoError {
     RepoError::Corrupt {
         id: *id,
-        why: error.to_string(),
-    }
-}
-
-/// Half of what one handle keeps of objects made from deltas, in bytes.
-const GENERATION_BYTES: usize = 2 << 20;
-
-/// Objects made from deltas are the bases of older ones: a walk over history would build each chain anew. Kept in
-/// two generations; when the young one is full it becomes the old one, and what was old is dropped.
-#[derive(Default)]
-struct DeltaBases {
-    young: HashMap<(u32, u64), Base>,
-    young_bytes: usize,
-    old: HashMap<(u32, u64), Base>,
-}
-
-struct Base {
-    kind: Kind,
-    packed: usize,
-    data: Vec<u8>,
-}
-
-impl DeltaBases {
-    fn keep(&mut self, key: (u32, u64), base: Base) {
-        self.young_bytes += base.data.len() + size_of::<Base>();
-        self.young.insert(key, base);
-        if self.young_bytes > GENERATION_BYTES {
-            self.old = std::mem::take(&mut self.young);
-            self.young_bytes = 0;
-        }
-    }
-}
-
-impl gix_pack::cache::DecodeEntry for DeltaBases {
-    fn put(&mut self, pack: u32, offset: u64, data: &[u8], kind: Kind, packed: usize) {
-        if data.len() <= GENERATION_BYTES / 2 {
-            let data = data.to_vec();
-            self.keep((pack, offset), Base { kind, packed, data });
-        }
-    }
-
-    fn get(&mut self, pack: u32, offset: u64, out: &mut Vec<u8>) -> Option<(Kind, usize)> {
-        let key = (pack, offset);
-        if let Some(base) = self.old.remove(&key) {
-            self.keep(key, base);
-        }
-        let base = self.young.get(&key).or_else(|| self.old.get(&key))?;
-        out.clear();
-        out.extend_from_slice(&base.data);
-        Some((base.kind, base.packed))
+        why: why.to_owned(),
     }
 }

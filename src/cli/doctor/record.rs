@@ -129,6 +129,7 @@ fn check_owners(git_dir: &Path, policy: &Policy, ledger: &Path, lines: &mut Line
     let ask = Ask {
         repository: &repository,
         updates: &updates,
+        identity: None,
     };
     let pasts = match past_beside(ledger, ask) {
         Some(Past::Known(known)) => known.refs,

@@ -30,13 +30,13 @@ fn ask(ledger: &Ledger, number: u32) -> Result<(Option<String>, u64), String> {
     let ask = Ask {
         repository: &repository,
         updates: &updates,
+        identity: Some("docs-bot"),
     };
     match ledger.past(PATIENCE, ask) {
         Past::Known(known) => {
             let stored = samples::oid(0xb3).to_string();
             let owner = known.refs[0].owner(Some(&stored)).map(str::to_owned);
-            let sums = known.tallies.get("docs-bot").map(|tally| tally.sums(now()));
-            Ok((owner, sums.unwrap_or_default().passed_in_hour))
+            Ok((owner, known.tally.sums(now()).passed_in_hour))
         }
         Past::Unknown(why) => Err(why),
         Past::Elsewhere => Err("no index".to_owned()),
@@ -197,6 +197,7 @@ fn a_ledger_without_its_start_is_told_from_a_whole_one() {
         Ask {
             repository: &[],
             updates: &[],
+            identity: None,
         },
     ) {
         Past::Known(known) => known.since,

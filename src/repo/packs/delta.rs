@@ -7,7 +7,7 @@ const PARTS_MAX: usize = 1 << 20;
 
 /// The parts that a delta makes out of a base of so many bytes, and the text. What it copies from where lies in the base, and
 /// the size that it promises is kept.
-pub(super) fn apply(
+pub(in crate::repo) fn apply(
     delta: &[u8],
     base: &[u8],
     text: &mut Vec<u8>,
@@ -115,6 +115,12 @@ fn instruction(delta: &[u8]) -> Option<(Instruction<'_>, &[u8])> {
         length => length,
     };
     Some((Instruction::Copy { from, length }, rest))
+}
+
+/// The size of what a delta makes, from its start.
+pub(in crate::repo) fn made_size(delta: &[u8]) -> Option<u64> {
+    let (_, rest) = size(delta)?;
+    Some(size(rest)?.0)
 }
 
 /// A size at the start of a delta, and what follows.

@@ -11,7 +11,7 @@ const FAN: usize = 256;
 const LONG: u32 = 1 << 31;
 
 /// The index of one pack, in memory.
-pub(super) struct Index {
+pub(in crate::repo) struct Index {
     bytes: Vec<u8>,
     hash: HashKind,
     is_second: bool,
@@ -20,7 +20,7 @@ pub(super) struct Index {
 
 impl Index {
     /// Reads the file and makes sure that it can be one: its length, its order.
-    pub(super) fn read(path: &Path, hash: HashKind) -> Result<Index, String> {
+    pub(in crate::repo) fn read(path: &Path, hash: HashKind) -> Result<Index, String> {
         let bytes = crate::repo::read_file(path, u64::MAX).map_err(|error| error.to_string())?;
         Self::of(bytes, hash).ok_or_else(|| "its index is damaged".to_owned())
     }
@@ -54,7 +54,7 @@ impl Index {
     }
 
     /// How many objects it has.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::repo) fn len(&self) -> usize {
         self.count
     }
 
@@ -82,7 +82,7 @@ impl Index {
     }
 
     /// The id of the object with this number.
-    pub(super) fn id(&self, at: usize) -> Oid {
+    pub(in crate::repo) fn id(&self, at: usize) -> Oid {
         Oid::from_bytes_or_panic(self.id_bytes(at))
     }
 

@@ -1,6 +1,7 @@
 //! Inflates entries of packs and loose objects, for one thread. What is checked: the CRC-32 of the index where it has one, the
 //! checksum of zlib, every size.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use flate2::{Decompress, FlushDecompress, Status};
@@ -9,7 +10,7 @@ use gix_pack::data::entry::Header;
 use super::SIZE_MAX_BYTES;
 use super::pack::Pack;
 use crate::push::Oid;
-use crate::repo::Kind;
+use crate::repo::{Kind, open_file};
 
 /// What is read at once where entries are small: neighbours are decoded one after another.
 const WINDOW_BYTES: usize = 32 << 10;
@@ -19,12 +20,15 @@ const LOOSE_MAX_BYTES: u64 = SIZE_MAX_BYTES + (16 << 20);
 const RATIO_MAX: u64 = 1032;
 /// Room behind the end, with which the decompressor is faster.
 const SLACK_BYTES: usize = 320;
+/// Longest header of a loose object.
+const HEAD_BYTES: usize = 32;
+const NO_HEADER: &str = "it has no header";
 /// Texts that are kept for their memory.
 const SPARE_MAX: usize = 4;
 const SPARE_MAX_BYTES: usize = 1 << 20;
 
 /// What one thread reads with.
-pub(super) struct Reading {
+pub(in crate::repo) struct Reading {
     inflate: Decompress,
     /// The pack whose bytes are in the window, where they begin, and the bytes.
     window: (usize, u64, Vec<u8>),
@@ -33,15 +37,15 @@ pub(super) struct Reading {
 
 /// Whether an object is the one that its name says. A loose file is not where its index says, but where its name says, and has no
 /// checksum but that of its stream.
-pub(super) fn is_own(id: &Oid, kind: Kind, text: &[u8]) -> bool {
+pub(in crate::repo) fn is_own(id: &Oid, kind: Kind, text: &[u8]) -> bool {
     gix_object::compute_hash(id.kind(), kind, text).is_ok_and(|own| own == *id)
 }
 
 /// Why an object cannot be read.
-pub(super) type Why = String;
+pub(in crate::repo) type Why = String;
 
 impl Reading {
-    pub(super) fn new() -> Self {
+    pub(in crate::repo) fn new() -> Self {
         Reading {
             inflate: Decompress::new(true),
             window: (usize::MAX, 0, Vec::new()),
@@ -111,29 +115,21 @@ impl Reading {
     }
 
     /// A loose object. `None`: it is not there any more.
-    pub(super) fn loose(&mut self, path: &Path, into: &mut Vec<u8>) -> Result<Option<Kind>, Why> {
+    pub(in crate::repo) fn loose(
+        &mut self,
+        path: &Path,
+        into: &mut Vec<u8>,
+    ) -> Result<Option<Kind>, Why> {
         let packed = match crate::repo::read_file(path, LOOSE_MAX_BYTES) {
             Ok(packed) => packed,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.to_string()),
         };
         // The header of the object is a part of what is packed.
-        const HEAD_BYTES: usize = 32;
-        self.inflate.reset(true);
         let mut head = Vec::with_capacity(HEAD_BYTES);
-        self.inflate
-            .decompress_vec(&packed, &mut head, FlushDecompress::None)
-            .map_err(|_| "it is no zlib stream")?;
-        let no_header = || "it has no header".to_owned();
-        let end = memchr::memchr(0, &head).ok_or_else(no_header)?;
-        let mut words = head[..end].splitn(2, |byte| *byte == b' ');
-        let kind = words.next().and_then(|word| Kind::from_bytes(word).ok());
-        let size = words
-            .next()
-            .and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u64>().ok());
-        let (Some(kind), Some(size)) = (kind, size) else {
-            return Err(no_header());
-        };
+        self.start(&packed, &mut head)?;
+        let end = memchr::memchr(0, &head).ok_or(NO_HEADER)?;
+        let (kind, size) = loose_header(&head[..end]).ok_or(NO_HEADER)?;
         let whole = size.saturating_add(end as u64 + 1);
         inflated(&mut self.inflate, &packed, whole, into)?;
         into.drain(..=end);
@@ -141,33 +137,124 @@ impl Reading {
     }
 }
 
-/// Inflates so many bytes, no more and no less, and gives back how many packed ones they were.
+/// Kind and size at the start of a loose object, `commit 123`.
+fn loose_header(head: &[u8]) -> Option<(Kind, u64)> {
+    let (kind, size) = {
+        let space = memchr::memchr(b' ', head)?;
+        (&head[..space], &head[space + 1..])
+    };
+    let size = std::str::from_utf8(size).ok()?.parse().ok()?;
+    Some((Kind::from_bytes(kind).ok()?, size))
+}
+
+/// Inflates so many bytes, no more and no less, piece by piece.
+pub(in crate::repo) struct Inflating<'i> {
+    inflate: &'i mut Decompress,
+    into: &'i mut Vec<u8>,
+    size: usize,
+}
+
+/// How far a stream is.
+pub(in crate::repo) enum Stream {
+    /// So many packed bytes of the piece were taken, and more follow.
+    More(u64),
+    /// It is whole.
+    Ended,
+}
+
+impl Reading {
+    /// Kind and size of a loose object, from the start of its file. `None`: it is not there any more.
+    pub(in crate::repo) fn loose_start(&mut self, path: &Path) -> Result<Option<(Kind, u64)>, Why> {
+        const START_BYTES: u64 = 256;
+        let mut packed = Vec::new();
+        let read = open_file(path).and_then(|file| file.take(START_BYTES).read_to_end(&mut packed));
+        match read {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(|error| error.to_string())?,
+        };
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        self.start(&packed, &mut head)?;
+        let end = memchr::memchr(0, &head).ok_or(NO_HEADER)?;
+        Ok(Some(loose_header(&head[..end]).ok_or(NO_HEADER)?))
+    }
+
+    /// Begins with a stream that makes `size` bytes of at most `packed` packed ones.
+    pub(in crate::repo) fn stream<'i>(
+        &'i mut self,
+        size: u64,
+        packed: u64,
+        into: &'i mut Vec<u8>,
+    ) -> Result<Inflating<'i>, Why> {
+        Inflating::begin(&mut self.inflate, size, packed, into)
+    }
+
+    /// Inflates the start of a stream, as much as `into` has room for.
+    pub(in crate::repo) fn start(&mut self, packed: &[u8], into: &mut Vec<u8>) -> Result<(), Why> {
+        self.inflate.reset(true);
+        let inflated = self
+            .inflate
+            .decompress_vec(packed, into, FlushDecompress::None);
+        inflated
+            .map(drop)
+            .map_err(|_| "it is no zlib stream".to_owned())
+    }
+}
+
+impl<'i> Inflating<'i> {
+    fn begin(
+        inflate: &'i mut Decompress,
+        size: u64,
+        packed: u64,
+        into: &'i mut Vec<u8>,
+    ) -> Result<Self, Why> {
+        if size > SIZE_MAX_BYTES {
+            return Err("it is larger than 1 GiB".to_owned());
+        }
+        // A size that cannot be is not asked of the memory.
+        if size > RATIO_MAX.saturating_mul(packed.saturating_add(1)) {
+            return Err("it is smaller than it says".to_owned());
+        }
+        let size = usize::try_from(size).map_err(|_| "it is too large")?;
+        inflate.reset(true);
+        into.clear();
+        into.reserve_exact(size + SLACK_BYTES);
+        Ok(Inflating {
+            inflate,
+            into,
+            size,
+        })
+    }
+
+    /// Takes the next piece.
+    pub(in crate::repo) fn take(&mut self, packed: &[u8]) -> Result<Stream, Why> {
+        let before = self.inflate.total_in();
+        let status = self
+            .inflate
+            .decompress_vec(packed, self.into, FlushDecompress::Finish)
+            .map_err(|_| "its zlib stream is damaged")?;
+        let used = self.inflate.total_in() - before;
+        match status {
+            Status::StreamEnd if self.into.len() == self.size => Ok(Stream::Ended),
+            Status::StreamEnd if self.into.len() < self.size => {
+                Err("it is smaller than it says".to_owned())
+            }
+            _ if self.into.len() > self.size => Err("it is larger than it says".to_owned()),
+            _ if used == 0 => Err("its zlib stream is cut off".to_owned()),
+            _ => Ok(Stream::More(used)),
+        }
+    }
+}
+
+/// Inflates so many bytes out of all that is there, and gives back how many packed ones they were.
 fn inflated(
     inflate: &mut Decompress,
     packed: &[u8],
     size: u64,
     into: &mut Vec<u8>,
 ) -> Result<usize, Why> {
-    if size > SIZE_MAX_BYTES {
-        return Err("it is larger than 1 GiB".to_owned());
-    }
-    // A size that cannot be is not asked of the memory.
-    if size > RATIO_MAX * (packed.len() as u64 + 1) {
-        return Err("it is smaller than it says".to_owned());
-    }
-    let size = usize::try_from(size).map_err(|_| "it is too large")?;
-    inflate.reset(true);
-    into.clear();
-    into.reserve_exact(size + SLACK_BYTES);
-    let status = inflate
-        .decompress_vec(packed, into, FlushDecompress::Finish)
-        .map_err(|_| "its zlib stream is damaged")?;
-    match status {
-        Status::StreamEnd if into.len() == size => {
-            usize::try_from(inflate.total_in()).map_err(|error| error.to_string())
-        }
-        Status::StreamEnd if into.len() < size => Err("it is smaller than it says".to_owned()),
-        _ if into.len() > size => Err("it is larger than it says".to_owned()),
-        _ => Err("its zlib stream is cut off".to_owned()),
+    let mut stream = Inflating::begin(inflate, size, packed.len() as u64, into)?;
+    match stream.take(packed)? {
+        Stream::Ended => usize::try_from(inflate.total_in()).map_err(|error| error.to_string()),
+        Stream::More(_) => Err("its zlib stream is cut off".to_owned()),
     }
 }

@@ -13,6 +13,7 @@ mod objects;
 mod packs;
 mod parse;
 mod refs;
+mod store;
 
 struct Fixture {
     dir: tempfile::TempDir,

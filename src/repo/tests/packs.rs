@@ -5,10 +5,11 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Fixture, open};
+use super::{Fixture, budget, open};
+use crate::budget::{Bounds, Budget};
 use crate::push::{HashKind, Oid};
 use crate::repo::packs::{Part, Unread, Visit, pass};
-use crate::repo::{Kind, Repo};
+use crate::repo::{Kind, Repo, RepoError};
 
 /// Keeps everything, and proves on the way that parts are what they say.
 struct Keeper<'w> {
@@ -496,6 +497,22 @@ fn deep_chains_and_bases_elsewhere() {
         assert_eq!(unread, []);
         assert_eq!(seen.into_keys().collect::<BTreeSet<_>>(), expected);
     }
+    // One by one, from either end.
+    let reader = repo.reader();
+    let whole: Vec<u8> = [b"start".to_vec(), vec![b'a'; 10_000]].concat();
+    for length in [10_005, 5, 6, 5_000] {
+        let mut buffer = Vec::new();
+        let id = id_of(&whole[..length]);
+        let found = reader.find(&id, &mut buffer, &budget()).unwrap().unwrap();
+        assert_eq!(found.data, &whole[..length]);
+    }
+    let late = Budget::new(Bounds {
+        time: std::time::Duration::ZERO,
+        ..Bounds::default()
+    });
+    let (reader, mut buffer) = (repo.reader(), Vec::new());
+    let found = reader.find(&id_of(&whole), &mut buffer, &late);
+    assert!(matches!(found, Err(RepoError::Exhausted(_))), "{found:?}");
 }
 
 #[test]
@@ -564,4 +581,19 @@ fn circles_lies_and_bombs_are_told() {
         let found = told.get(&*id).copied().unwrap_or_default();
         assert!(found.contains(why), "{byte}: {found}");
     }
+    // One by one they are refused for the same reasons.
+    let (reader, mut buffer) = (repo.reader(), Vec::new());
+    for byte in 1..=13 {
+        match reader.find(&id(byte), &mut buffer, &budget()) {
+            Err(RepoError::Corrupt { why, .. }) => {
+                // Where entries begin is not known there.
+                let is_alike = told[&*id(byte).to_string()].starts_with(&why);
+                assert!(is_alike || byte == 6, "{byte}: {why}");
+            }
+            Err(RepoError::Exhausted(_)) if byte == 13 => {}
+            other => panic!("{byte}: {other:?}"),
+        }
+    }
+    let found = reader.find(&good, &mut buffer, &budget()).unwrap();
+    assert_eq!(found.unwrap().data, b"good");
 }

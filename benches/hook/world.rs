@@ -1,221 +1,25 @@
-//! What a push costs, as ratios against git's own commands in the same run: goals G1 to G4, G8 and G9.
-//!
-//! `cargo bench --bench hook`. Runs alternate (A B A B …), so that a machine whose speed drifts drifts for
-//! both; the figures are medians. CPU is user plus system time of the whole process, peak is resident memory.
-
-#![allow(clippy::print_stdout, reason = "a bench prints its figures")]
+//! A repository with a history, and pushes to it.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use wait4::Wait4 as _;
-
-const RINGFENCE: &str = env!("CARGO_BIN_EXE_ringfence");
-const AGENT_REF: &str = "refs/heads/agents/docs-bot/work";
-
-fn main() {
-    // `cargo test --benches` runs this too; measuring takes minutes and belongs to `cargo bench`.
-    if !std::env::args().any(|arg| arg == "--bench") {
-        return;
-    }
-    let pack = &ringfence::scan::BUILTIN;
-    println!(
-        "{} secret rules, {} keywords",
-        pack.len(),
-        pack.prefilter.len() + pack.names.len()
-    );
-    let goal = |name: &str, text: &str| println!("\n{name}  {text}");
-
-    goal(
-        "G1",
-        "1-commit push at 400 refs: CPU <= 0.5x rev-list --not --all (1.2x with a commit-graph)",
-    );
-    let world = World::new(400, 3_000);
-    let push = world.one_commit();
-    let one = world.compare(&push, &world.rev_list(&push), 60);
-    one.print("hook / git rev-list NEW --not --all");
-    world
-        .compare(&push, &git_version(), 60)
-        .print("hook / git version (wall <= 2x)");
-    println!("  peak {} KiB (G8: <= 16 MiB)", one.peak_kib);
-    world.git(&["commit-graph", "write", "--reachable"]);
-    world
-        .compare(&push, &world.rev_list(&push), 60)
-        .print("the same with a commit-graph");
-    world.write_policy(500);
-    let many = world.compare(&push, &world.rev_list(&push), 60);
-    println!(
-        "  policy of 500 identities: {:+.2} ms CPU (<= 3 ms)",
-        millis(many.cpu.0) - millis(one.cpu.0)
-    );
-    world.write_policy(1);
-
-    goal(
-        "G2",
-        "start-up with rules, before the walk: <= 3 M instructions (a push that deletes a branch)",
-    );
-    world.count_instructions();
-
-    goal("G3", "the same at 100,000 refs: <= 1.5x G1's own time");
-    let crowded = World::new(100_000, 3_000);
-    let crowded_push = crowded.one_commit();
-    let other = crowded.compare(&crowded_push, &crowded.rev_list(&crowded_push), 20);
-    other.print("hook / git rev-list NEW --not --all");
-    println!(
-        "  100,000 refs / 400 refs, CPU: {:.2}x",
-        ratio(other.cpu.0, one.cpu.0)
-    );
-    println!("\nA branch that starts 5,000 commits behind main, one commit pushed");
-    behind("400 refs", &World::new(400, 6_000));
-    drop(crowded);
-    behind("100,000 refs", &World::new(100_000, 6_000));
-
-    goal(
-        "G4",
-        "1,000-commit push, scan included: CPU <= 0.25x git log -p -U0",
-    );
-    let long = world.many_commits(1_000);
-    let thousand = world.compare(&long, &world.log_patches(&long), 7);
-    thousand.print("hook / git log -p -U0 NEW --not --all");
-    println!("  peak {} KiB (G8: <= 64 MiB)", thousand.peak_kib);
-
-    goal("G9", "one static binary, at most 8 MiB");
-    let binary = std::fs::read(RINGFENCE).expect("the program is built");
-    // An interpreter path stands in every dynamic ELF program.
-    let dynamic = binary.windows(13).any(|window| window == b"/lib64/ld-lin");
-    println!(
-        "  {:.2} MiB, {}",
-        binary.len() as f64 / 1048576.0,
-        if dynamic { "DYNAMIC" } else { "static" }
-    );
-}
-
-/// Two commands measured in turns.
-struct Pair {
-    cpu: (Duration, Duration),
-    wall: (Duration, Duration),
-    peak_kib: u64,
-}
-
-impl Pair {
-    fn print(&self, what: &str) {
-        println!(
-            "  {what}: CPU {:.2}x ({:.2} / {:.2} ms), wall {:.2}x ({:.2} / {:.2} ms)",
-            ratio(self.cpu.0, self.cpu.1),
-            millis(self.cpu.0),
-            millis(self.cpu.1),
-            ratio(self.wall.0, self.wall.1),
-            millis(self.wall.0),
-            millis(self.wall.1),
-        );
-    }
-}
-
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
-}
-
-fn ratio(a: Duration, b: Duration) -> f64 {
-    a.as_secs_f64() / b.as_secs_f64()
-}
-
-/// One run of a command: what it is fed and what it must exit with.
-struct Run {
-    program: PathBuf,
-    args: Vec<String>,
-    env: Vec<(String, String)>,
-    stdin: String,
-    folder: PathBuf,
-}
-
-/// The hook against git's own walk, without a commit-graph and with one.
-fn behind(refs: &str, world: &World) {
-    let push = world.one_commit_from("refs/heads/main~5000");
-    let plain = world.compare(&push, &world.rev_list(&push), 20);
-    plain.print(&format!("{refs}: hook / git rev-list NEW --not --all"));
-    world.git(&["commit-graph", "write", "--reachable"]);
-    let graph = world.compare(&push, &world.rev_list(&push), 20);
-    graph.print(&format!("{refs}, with a commit-graph"));
-}
-
-impl Run {
-    /// CPU time, wall time and peak memory in KiB of one run.
-    fn measure(&self) -> (Duration, Duration, u64) {
-        let started = Instant::now();
-        let mut child = Command::new(&self.program)
-            .args(&self.args)
-            .env_clear()
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .current_dir(&self.folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("the command starts");
-        let mut stdin = child.stdin.take().expect("piped");
-        stdin
-            .write_all(self.stdin.as_bytes())
-            .expect("the command reads its input");
-        drop(stdin);
-        let used = child.wait4().expect("the command ends");
-        let wall = started.elapsed();
-        assert!(
-            used.status.success(),
-            "{:?} {:?}: {:?}",
-            self.program,
-            self.args,
-            used.status
-        );
-        (
-            used.rusage.utime + used.rusage.stime,
-            wall,
-            used.rusage.maxrss / 1024,
-        )
-    }
-}
-
-fn git_version() -> Run {
-    Run {
-        program: "git".into(),
-        args: vec!["version".into()],
-        env: scrubbed(),
-        stdin: String::new(),
-        folder: std::env::temp_dir(),
-    }
-}
-
-fn scrubbed() -> Vec<(String, String)> {
-    let path = std::env::var("PATH").expect("PATH is set");
-    [
-        ("PATH", path.as_str()),
-        ("LC_ALL", "C"),
-        ("GIT_CONFIG_NOSYSTEM", "1"),
-        ("GIT_CONFIG_GLOBAL", "/dev/null"),
-        ("GIT_AUTHOR_NAME", "docs-bot"),
-        ("GIT_AUTHOR_EMAIL", "docs-bot@agents.example"),
-        ("GIT_COMMITTER_NAME", "docs-bot"),
-        ("GIT_COMMITTER_EMAIL", "docs-bot@agents.example"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .to_vec()
-}
+use crate::{AGENT_REF, Pair, RINGFENCE, Run, median, scrubbed};
 
 /// New objects in a quarantine, as receive-pack leaves them for the hook.
-struct Quarantined {
+pub(crate) struct Quarantined {
     new: String,
     folder: PathBuf,
 }
 
 /// A bare repository with a history, many refs and a policy.
-struct World {
+pub(crate) struct World {
     root: tempfile::TempDir,
     tip: String,
 }
 
 impl World {
-    fn new(refs: usize, commits: usize) -> Self {
+    pub(crate) fn new(refs: usize, commits: usize) -> Self {
         // On a memory file system the ledger's disk sync costs nothing: the goals leave it aside.
         let base = if Path::new("/dev/shm").is_dir() {
             PathBuf::from("/dev/shm")
@@ -244,7 +48,7 @@ impl World {
         self.root.path().to_owned()
     }
 
-    fn git(&self, args: &[&str]) -> String {
+    pub(crate) fn git(&self, args: &[&str]) -> String {
         self.run_git(args, &[], [])
     }
 
@@ -278,7 +82,7 @@ impl World {
     }
 
     /// An example policy with `count` agents.
-    fn write_policy(&self, count: usize) {
+    pub(crate) fn write_policy(&self, count: usize) {
         let mut text = String::from(
             "version: 1\nhost: { kind: plain, account_env: RINGFENCE_BENCH_ACCOUNT }\nidentities:\n",
         );
@@ -307,9 +111,17 @@ impl World {
              paths: [{ match: \"**\", may: [add, modify, delete, mode, symlink, submodule] }]\n    \
              checks: { secrets: deny }\n",
         );
-        std::fs::create_dir_all(self.root.path().join("ringfence")).expect("a folder can be made");
-        std::fs::write(self.root.path().join("ringfence/policy.yaml"), text)
-            .expect("a file can be written");
+        self.write_policy_text(&text);
+    }
+
+    /// A policy for an empty ledger.
+    pub(crate) fn write_policy_text(&self, text: &str) {
+        let folder = self.root.path().join("ringfence");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).expect("a folder can be removed");
+        }
+        std::fs::create_dir(&folder).expect("a folder can be made");
+        std::fs::write(folder.join("policy.yaml"), text).expect("a file can be written");
     }
 
     /// Objects made by `make` in a quarantine of their own.
@@ -336,25 +148,77 @@ impl World {
         ]
     }
 
-    fn one_commit(&self) -> Quarantined {
-        self.one_commit_from(&self.tip)
+    /// A commit with one text of 120 lines on top of main.
+    pub(crate) fn one_commit(&self) -> Quarantined {
+        self.commit_of("one", &self.tip, &prose(7, 120))
     }
 
-    fn one_commit_from(&self, start: &str) -> Quarantined {
-        let start = self.git(&["rev-parse", start]);
-        self.quarantine("tmp_objdir-incoming-one", |world, env| {
+    /// A commit with an empty file on top of main.
+    pub(crate) fn empty_file(&self) -> Quarantined {
+        self.commit_of("empty", &self.tip, "")
+    }
+
+    /// As [`World::one_commit`], on top of another.
+    pub(crate) fn one_commit_from(&self, start: &str) -> Quarantined {
+        self.commit_of("one", &self.git(&["rev-parse", start]), &prose(7, 120))
+    }
+
+    fn commit_of(&self, name: &str, start: &str, text: &str) -> Quarantined {
+        self.quarantine(&format!("tmp_objdir-incoming-{name}"), |world, env| {
             let stream = format!(
                 "commit {AGENT_REF}\ncommitter docs-bot <docs-bot@agents.example> 1700000000 +0000\n\
                  data 9\nAdd a doc\nfrom {}\nM 100644 inline docs/guide-1.md\n{}",
                 start,
-                data(&prose(7, 120)),
+                data(text),
             );
             world.import(env, [stream])
         })
     }
 
+    /// The commit of a push once more, signed with a new ssh key, and the file of allowed signers that has it.
+    pub(crate) fn signed(&self, push: &Quarantined) -> (Quarantined, PathBuf) {
+        let key = self.root.path().join("key");
+        let key = key.to_str().expect("the folder is UTF-8");
+        self.run_shell(&format!("ssh-keygen -q -t ed25519 -N '' -f {key}"), &[], "");
+        let public = std::fs::read_to_string(format!("{key}.pub")).expect("a key was made");
+        let signers = self.root.path().join("allowed_signers");
+        std::fs::write(&signers, format!("docs-bot@agents.example {public}"))
+            .expect("a file can be written");
+        let signed = self.quarantine("tmp_objdir-incoming-signed", |world, env| {
+            let mut from = world.quarantine_env(&push.folder);
+            let tree = world.run_git(&["rev-parse", &format!("{}^{{tree}}", push.new)], &from, []);
+            let objects = format!("{tree}\n^{}\n", world.tip);
+            let pack = world.root.path().join("signed.pack");
+            let pack = pack.to_str().expect("the folder is UTF-8");
+            world.run_shell(
+                &format!("git pack-objects --revs -q --stdout > {pack}"),
+                &from,
+                &objects,
+            );
+            from = env.to_vec();
+            world.run_shell(&format!("git unpack-objects -q < {pack}"), &from, "");
+            let sign = [
+                "-c",
+                "gpg.format=ssh",
+                "-c",
+                &format!("user.signingkey={key}"),
+            ];
+            let commit = [
+                "commit-tree",
+                "-S",
+                "-p",
+                &world.tip,
+                "-m",
+                "Add a doc",
+                &tree,
+            ];
+            world.run_git(&[&sign[..], &commit].concat(), env, [])
+        });
+        (signed, signers)
+    }
+
     /// `count` commits, each editing one file of 230 KB and one small one.
-    fn many_commits(&self, count: usize) -> Quarantined {
+    pub(crate) fn many_commits(&self, count: usize) -> Quarantined {
         let imported = self.quarantine("tmp_objdir-incoming-many", |world, env| {
             let mut lines: Vec<String> = prose(3, 4_000).lines().map(str::to_owned).collect();
             let commit = |number: usize| {
@@ -418,26 +282,30 @@ impl World {
         new
     }
 
-    fn hook(&self, push: &Quarantined) -> Run {
+    pub(crate) fn hook(&self, push: &Quarantined) -> Run {
         let zeros = "0".repeat(push.new.len());
         let mut env = scrubbed();
         env.extend(self.quarantine_env(&push.folder));
         env.push(("GIT_DIR".into(), ".".into()));
         env.push(("RINGFENCE_BENCH_ACCOUNT".into(), "docs-bot".into()));
+        self.pre_receive(env, format!("{zeros} {} {AGENT_REF}\n", push.new))
+    }
+
+    fn pre_receive(&self, env: Vec<(String, String)>, stdin: String) -> Run {
         Run {
             program: RINGFENCE.into(),
             args: vec!["hook".into(), "pre-receive".into()],
             env,
-            stdin: format!("{zeros} {} {AGENT_REF}\n", push.new),
+            stdin,
             folder: self.git_dir(),
         }
     }
 
-    fn rev_list(&self, push: &Quarantined) -> Run {
+    pub(crate) fn rev_list(&self, push: &Quarantined) -> Run {
         self.git_run(push, &["rev-list", &push.new, "--not", "--all"])
     }
 
-    fn log_patches(&self, push: &Quarantined) -> Run {
+    pub(crate) fn log_patches(&self, push: &Quarantined) -> Run {
         self.git_run(push, &["log", "-p", "-U0", &push.new, "--not", "--all"])
     }
 
@@ -453,7 +321,7 @@ impl World {
         }
     }
 
-    fn compare(&self, push: &Quarantined, against: &Run, runs: usize) -> Pair {
+    pub(crate) fn compare(&self, push: &Quarantined, against: &Run, runs: usize) -> Pair {
         let hook = self.hook(push);
         let mut figures = [(Vec::new(), Vec::new()), (Vec::new(), Vec::new())];
         let mut peak_kib = 0;
@@ -479,52 +347,46 @@ impl World {
         }
     }
 
-    /// Instructions of a hook run without a walk, by callgrind.
-    fn count_instructions(&self) {
+    /// The hook on a push that deletes a branch: nothing is walked.
+    pub(crate) fn deletion(&self) -> Run {
         self.git(&["update-ref", AGENT_REF, &self.tip]);
         let zeros = "0".repeat(self.tip.len());
         let mut env = scrubbed();
         env.push(("GIT_DIR".into(), ".".into()));
         env.push(("RINGFENCE_BENCH_ACCOUNT".into(), "docs-bot".into()));
+        self.pre_receive(env, format!("{} {zeros} {AGENT_REF}\n", self.tip))
+    }
+
+    /// Instructions of a run, by callgrind.
+    pub(crate) fn instructions(&self, run: &Run) -> String {
         let child = Command::new("valgrind")
-            .args([
-                "--tool=callgrind",
-                "--callgrind-out-file=/dev/null",
-                RINGFENCE,
-                "hook",
-                "pre-receive",
-            ])
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg(&run.program)
+            .args(&run.args)
             .env_clear()
-            .envs(env)
-            .current_dir(self.root.path())
+            .envs(run.env.iter().map(|(name, value)| (name, value)))
+            .current_dir(&run.folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn();
         let Ok(mut child) = child else {
-            println!("  not measured: install valgrind");
-            return;
+            return "? (install valgrind)".to_owned();
         };
-        let line = format!("{} {zeros} {AGENT_REF}\n", self.tip);
         child
             .stdin
             .take()
             .expect("piped")
-            .write_all(line.as_bytes())
+            .write_all(run.stdin.as_bytes())
             .expect("the hook reads its input");
         let output = child.wait_with_output().expect("valgrind ends");
         let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{told}");
         let count = told
             .lines()
-            .find_map(|line| line.split("Collected : ").nth(1))
-            .unwrap_or("?");
-        println!("  {count} instructions, {}", output.status);
+            .find_map(|line| line.split("Collected : ").nth(1));
+        count.unwrap_or("?").to_owned()
     }
-}
-
-fn median(mut figures: Vec<Duration>) -> Duration {
-    figures.sort_unstable();
-    figures[figures.len() / 2]
 }
 
 /// A history of `commits` commits on main, and refs spread over it.
