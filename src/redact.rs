@@ -99,44 +99,48 @@ pub struct Quoted<'a>(pub &'a [u8]);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cut = self.0.len() > SHOWN_MAX_BYTES;
-        let shown = if cut {
-            &self.0[..SHOWN_MAX_BYTES]
-        } else {
-            self.0
-        };
-        let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
-        let outer_blank = shown.first() == Some(&b' ') || shown.last() == Some(&b' ');
-        if shown.iter().all(plain) && !outer_blank && !shown.is_empty() {
-            f.write_str(std::str::from_utf8(shown).map_err(|_| fmt::Error)?)?;
-        } else {
-            f.write_str("\"")?;
-            for byte in shown {
-                match byte {
-                    b'"' => f.write_str("\\\"")?,
-                    b'\\' => f.write_str("\\\\")?,
-                    b'\n' => f.write_str("\\n")?,
-                    b'\r' => f.write_str("\\r")?,
-                    b'\t' => f.write_str("\\t")?,
-                    b' '..=b'~' => write!(f, "{}", char::from(*byte))?,
-                    _ => write!(f, "\\{byte:03o}")?,
-                }
+        match self.0.get(..SHOWN_MAX_BYTES) {
+            Some(start) if self.0.len() > start.len() => {
+                write!(f, "{}... ({} bytes)", Whole(start), self.0.len())
             }
-            f.write_str("\"")?;
+            _ => Whole(self.0).fmt(f),
         }
-        if cut {
-            write!(f, "... ({} bytes)", self.0.len())
-        } else {
-            Ok(())
+    }
+}
+
+/// The same, never cut: for what has a bound of its own, as the path of a folder has.
+pub struct Whole<'a>(pub &'a [u8]);
+
+impl fmt::Display for Whole<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.0;
+        let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+        let outer_blank = bytes.first() == Some(&b' ') || bytes.last() == Some(&b' ');
+        if bytes.iter().all(plain) && !outer_blank && !bytes.is_empty() {
+            return f.write_str(std::str::from_utf8(bytes).map_err(|_| fmt::Error)?);
         }
+        f.write_str("\"")?;
+        for byte in bytes {
+            match byte {
+                b'"' => f.write_str("\\\"")?,
+                b'\\' => f.write_str("\\\\")?,
+                b'\n' => f.write_str("\\n")?,
+                b'\r' => f.write_str("\\r")?,
+                b'\t' => f.write_str("\\t")?,
+                b' '..=b'~' => write!(f, "{}", char::from(*byte))?,
+                _ => write!(f, "\\{byte:03o}")?,
+            }
+        }
+        f.write_str("\"")
     }
 }
 
 /// The bytes that [`Quoted`] shows as `text`; `None` where it shows only a part of them.
 pub fn unquoted(text: &str) -> Option<Vec<u8>> {
-    let is_cut =
-        text.ends_with(" bytes)") && text.contains("... (") && text.len() > SHOWN_MAX_BYTES;
-    if is_cut {
+    // The audit adds a digest to the count.
+    let rest = text.rsplit_once("... (").map_or("", |(_, rest)| rest);
+    let is_cut = rest.ends_with(')') && rest.contains(" bytes");
+    if is_cut && text.len() > SHOWN_MAX_BYTES {
         return None;
     }
     let Some(inner) = text.strip_prefix('"') else {

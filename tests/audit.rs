@@ -405,6 +405,36 @@ fn the_past_is_judged_by_a_policy() {
     }
 }
 
+/// Who may move a ref and not make one has made none.
+#[test]
+fn the_first_commit_of_an_agent_on_a_branch_of_others_moved_it() {
+    let world = World::with(Setup {
+        policy: None,
+        ..Setup::default()
+    });
+    let bot = world.clone_for("docs-bot");
+    for number in 0..2 {
+        bot.write("docs/a.md", format!("{number}\n"));
+        bot.commit("Write");
+    }
+    land(&bot);
+    for (may, refused) in [
+        ("[update]", [false, false]),
+        ("[create]", [false, true]),
+        ("[force]", [true, true]),
+    ] {
+        let policy = POLICY.replace("[create, update]", may);
+        fs::write(world.path("p.yaml"), policy).unwrap();
+        let told = audit(&world, &["org/site.git", "--policy", "p.yaml"]);
+        let findings = told.findings("replay");
+        let count: u64 = findings.iter().map(|one| one.place_count).sum();
+        let wanted = refused.iter().filter(|is| **is).count();
+        assert_eq!(count, wanted as u64, "{may}: {}", told.text);
+        assert!(findings.iter().all(|one| one.rule == "ref/out-of-boundary"));
+        assert_eq!(told.repository().refused_commits, 0);
+    }
+}
+
 #[test]
 fn times_narrow_what_is_told() {
     let world = bare();

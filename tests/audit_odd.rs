@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileTypeExt as _, symlink};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use ringfence::audit::record::Finding;
+use ringfence::audit::record::{Finding, Record};
 
 use crate::audit::{Told, audit, bare, land, secret};
 use crate::world::{World, both, feed};
@@ -405,4 +405,166 @@ fn a_ledger_or_a_state_that_is_no_file_is_told_at_once() {
         (Some(0), whole.records[0].clone())
     );
     assert!(begun.elapsed() < Duration::from_secs(60));
+}
+
+/// A pack that a repack is writing, and one that lost its index.
+#[test]
+fn a_repack_at_work_is_no_damage() {
+    let world = bare();
+    let packs = world.server().join("objects/pack");
+    for (name, status) in [
+        (".tmp-4711-pack-0123.pack", "complete"),
+        ("pack-0123.pack", "incomplete"),
+    ] {
+        fs::write(packs.join(name), "PACK").unwrap();
+        let told = audit(&world, &["org"]);
+        assert_eq!(told.repository().status, status, "{}", told.text);
+    }
+}
+
+/// Agents work in linked worktrees, and often on no branch.
+#[test]
+fn what_a_linked_worktree_has_checked_out_is_reached() {
+    let world = bare();
+    let alice = world.clone_for("alice");
+    alice.git(&["worktree", "add", "-q", "--detach", "../linked"]);
+    let linked = world.path("clones/linked");
+    let git = |arguments: &[&str]| {
+        let mut command = world.git_command(&linked);
+        assert!(command.args(arguments).status().unwrap().success());
+    };
+    fs::write(linked.join("key.txt"), token("linked")).unwrap();
+    git(&["add", "key.txt"]);
+    let author = [
+        "-c",
+        "user.name=Claude",
+        "-c",
+        "user.email=noreply@anthropic.com",
+    ];
+    git(&[&author[..], &["commit", "-q", "-m", "Add"]].concat());
+    let told = audit(&world, &["clones/alice"]);
+    let one = only(&told, "content");
+    assert!(one.at_tip && !one.unreachable, "{one:?}");
+    assert_eq!(one.refs, ["worktrees/linked/HEAD"]);
+    assert_eq!(told.repository().agents, 1, "{}", told.text);
+    assert_eq!(told.repository().status, "complete");
+}
+
+/// A file goes on changing around what is hidden in it.
+#[test]
+fn hidden_text_stays_at_the_tip_until_it_is_taken_away() {
+    let world = bare();
+    let alice = world.clone_for("alice");
+    let hidden = "x\u{e0041}\u{e0042}\n";
+    alice.write("notes.md", hidden);
+    let made = alice.commit("Hide");
+    alice.write("notes.md", format!("more\n{hidden}"));
+    alice.commit("Change something else");
+    land(&alice);
+    let one = |told: &Told| told.findings("content")[0].clone();
+    let told = audit(&world, &["org", "--state", "known"]);
+    let there = one(&told);
+    assert_eq!(there.rule, "unicode/tag-text");
+    assert!(there.at_tip && there.removed.is_none(), "{there:?}");
+    assert_eq!(there.first.as_ref().unwrap().commit, made);
+    assert_eq!(there.place_count, 1);
+    alice.write("notes.md", "more\n");
+    let removed = alice.commit("Take it away");
+    land(&alice);
+    let told = audit(&world, &["org", "--state", "known"]);
+    let gone = one(&told);
+    assert!(!gone.at_tip, "{gone:?}");
+    assert_eq!(gone.removed.as_ref().unwrap().commit, removed);
+    assert_eq!(one(&audit(&world, &["org"])), gone);
+}
+
+/// Names of repositories and of files that are the same for longer than a line.
+#[test]
+fn long_names_that_begin_alike_stay_two() {
+    let world = bare();
+    let alice = world.clone_for("alice");
+    let deep = ["d".repeat(70), "e".repeat(70)].join("/");
+    let hidden = "x\u{e0041}\u{e0042}\n";
+    alice.write(format!("{deep}/one.md"), hidden);
+    alice.commit("Hide");
+    land(&alice);
+    for name in ["one.git", "two.git"] {
+        let path = world.path(&format!("deep/{deep}/{name}"));
+        let path = path.to_str().unwrap();
+        world.server_git(&["clone", "-q", "--bare", ".", path]);
+    }
+    let told = audit(&world, &["deep"]);
+    let all = told.repositories();
+    let names: Vec<&String> = all.iter().map(|one| &one.repository).collect();
+    let wanted = [format!("{deep}/one"), format!("{deep}/two")];
+    assert_eq!(names, wanted.iter().collect::<Vec<_>>(), "{}", told.text);
+    fs::write(world.path("before"), &told.text).unwrap();
+    // The same text in another file of the second one.
+    alice.write(format!("{deep}/two.md"), hidden);
+    alice.commit("Hide again");
+    let two = world.path(&format!("deep/{deep}/two.git"));
+    alice.git(&["push", "-q", two.to_str().unwrap(), "HEAD:main"]);
+    let told = audit(&world, &["deep", "--baseline", "before"]);
+    assert_eq!(told.findings("content").len(), 1, "{}", told.text);
+    let new = told.findings("content")[0];
+    assert_eq!(new.repository, format!("{deep}/two"));
+    assert!(new.path.as_ref().unwrap().contains("... (148 bytes, "));
+    assert_eq!(told.code, Some(1));
+}
+
+#[test]
+fn options_that_would_do_nothing_are_refused() {
+    let world = bare();
+    let told = audit(&world, &["org"]);
+    fs::write(world.path("whole"), &told.text).unwrap();
+    for arguments in [
+        &["--merge", "whole", "--baseline", "whole"][..],
+        &["--merge", "whole", "--since", "2026-01-01"],
+        &["--merge", "whole", "--ref", "refs/heads/**"],
+        &["--merge", "whole", "--path", "docs/**"],
+        &["--merge", "whole", "--as", "docs-bot"],
+        &["--merge", "whole", "--state", "known"],
+        &["--merge", "whole", "--key", "key"],
+        &["-z", "org"],
+        &["-z"],
+        &["org", "--path", "./docs/**"],
+        &["org", "--path", "docs/../src/**"],
+    ] {
+        let told = audit(&world, arguments);
+        assert_eq!(told.code, Some(2), "{arguments:?}\n{}", told.err);
+        assert!(told.err.starts_with("error: "), "{}", told.err);
+        assert_eq!(told.text, "", "{arguments:?}");
+    }
+}
+
+/// What no ref reaches counts for no agent, neither its commits nor its paths, also when refs move between two audits.
+#[test]
+fn paths_of_agents_are_those_of_the_commits_that_count() {
+    let world = bare();
+    let alice = world.clone_for("alice");
+    alice.set("GIT_AUTHOR_EMAIL", "noreply@anthropic.com");
+    for name in ["docs/a.md", "docs/b.md", "docs/c.md"] {
+        alice.write(name, "text\n");
+        alice.commit("Write");
+    }
+    let touched = |arguments: &[&str]| {
+        let told = audit(&world, &[&["org"], arguments].concat());
+        let agents = told.records.iter().filter_map(|record| match record {
+            Record::Agent(one) => Some((one.commits, one.paths.len(), one.path_count)),
+            _ => None,
+        });
+        agents.collect::<Vec<_>>()
+    };
+    land(&alice);
+    for (back, count) in [(0, 3), (2, 1), (1, 2), (0, 3), (3, 0)] {
+        let to = format!("main~{back}");
+        let id = alice.git(&["rev-parse", &to]);
+        world.server_git(&["update-ref", "refs/heads/main", &id]);
+        let wanted = match count {
+            0 => vec![],
+            _ => vec![(count, count as usize, count)],
+        };
+        assert_eq!(touched(&["--state", "known"]), wanted, "{to}");
+        assert_eq!(touched(&[]), wanted, "{to}");
+    }
 }

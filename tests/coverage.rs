@@ -234,6 +234,41 @@ fn a_ref_that_is_younger_than_the_ledger_and_that_nobody_pushed_is_told() {
     assert_eq!(short(&told), expected, "{}", told.text);
 }
 
+/// It is noticed by the audit first and then by a push, and stays the same.
+#[test]
+fn what_a_baseline_knows_is_known_however_it_was_noticed() {
+    let world = World::new();
+    work(&world);
+    let made = commit_past_the_gate(&world, "main");
+    world.server_git(&["update-ref", "refs/heads/main", &made]);
+    let told = audit(&world, &["org/site.git"]);
+    assert_eq!(told.summary().uncovered, 2, "{}", told.text);
+    fs::write(world.path("before"), &told.text).unwrap();
+    let bob = world.clone_for("bob");
+    bob.write("README.md", "On top\n");
+    bob.commit("On top");
+    bob.push(&["HEAD:refs/heads/main"]).expect_accept();
+    let told = audit(&world, &["org/site.git", "--baseline", "before"]);
+    assert_eq!(short(&told), [""; 0], "{}", told.text);
+    assert_eq!(told.code, Some(0));
+    // The same once more is another.
+    let again = commit_past_the_gate(&world, "main");
+    world.server_git(&["update-ref", "refs/heads/main", &again]);
+    let told = audit(&world, &["org/site.git", "--baseline", "before"]);
+    let wanted = [
+        format!("commit {again}"),
+        "ref-update refs/heads/main".to_owned(),
+    ];
+    assert_eq!(short(&told), wanted, "{}", told.text);
+    // A broken chain is told apart by where it is broken.
+    let path = ledger(&world);
+    let text = fs::read_to_string(&path).unwrap();
+    let broken = text.replacen("\"porter\"", "\"nobody\"", 1);
+    fs::write(&path, broken).unwrap();
+    let told = audit(&world, &["org/site.git", "--baseline", "before"]);
+    assert!(short(&told).contains(&"chain".to_owned()), "{}", told.text);
+}
+
 #[test]
 fn an_edited_ledger_is_told() {
     let world = World::new();

@@ -59,7 +59,7 @@ fn of_finding(one: &Finding) -> Known {
 fn of_uncovered(one: &Uncovered) -> Known {
     let what = format!("{} {} {}", text(&one.name), text(&one.old), text(&one.new));
     let commit = one.commit.as_ref().map(|commit| commit.commit.clone());
-    let by = text(&commit) + &text(&one.decision) + &one.why;
+    let by = text(&commit) + &text(&one.decision) + one.telling_reason().unwrap_or_default();
     (
         one.repository.clone(),
         "uncovered",

@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 
 mod history;
 mod refs;
+mod unmentioned;
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -25,7 +26,8 @@ use super::repository::{Question, Subject};
 use super::{record, shown, time};
 use crate::ledger::{Book, Decided, Event, Moved, Record};
 use crate::order::Order as _;
-use crate::push::Oid;
+use crate::push::{Oid, RefName};
+use crate::redact::unquoted;
 use crate::repo::Repo;
 
 pub(super) use self::history::Read;
@@ -53,7 +55,16 @@ pub(super) fn of(
     let all: Vec<(Vec<u8>, Oid)> = (refs.into_iter())
         .map(|(name, id)| (name.as_bytes().to_vec(), id))
         .collect();
-    let refs = Refs { all: &all, read_at };
+    let target = |name: &[u8]| {
+        let found = RefName::new(name).ok().map(|name| repo.resolve(&name));
+        let found = found.and_then(Result::ok).filter(|found| found.symbolic);
+        found.map(|found| found.target.as_bytes().to_vec())
+    };
+    let refs = Refs {
+        all: &all,
+        target: &target,
+        read_at,
+    };
     let told = match &subject.ledger {
         None => return Vec::new(),
         Some(Err(why)) => Err(why.clone()),
@@ -83,14 +94,14 @@ pub(super) fn of(
     let listed = compared.uncovered.len() as u64;
     let mut uncovered = compared.uncovered;
     uncovered.retain(|one| {
-        // A name that had to be quoted is not one that a pattern can be held against: it stays.
-        let name = one.name.as_deref().filter(|name| !name.starts_with('"'));
+        // A name that had to be cut is not one that a pattern can be held against: it stays.
+        let name = one.name.as_deref().and_then(unquoted);
         let commit = one.commit.as_ref().map(|commit| &commit.time);
         let time = one.time.as_ref().or(commit);
         let time = time.and_then(|time| time.parse::<jiff::Timestamp>().ok());
         let is_of_ref = name.is_none_or(|name| {
             let mut patterns = question.refs.iter();
-            question.refs.is_empty() || patterns.any(|one| one.matches(name.as_bytes()))
+            question.refs.is_empty() || patterns.any(|one| one.matches(&name))
         });
         is_of_ref && time.is_none_or(|time| in_time(time.as_second()))
     });
@@ -102,6 +113,8 @@ pub(super) fn of(
 struct Refs<'a> {
     /// Every ref below `refs/` and its value, symbolic ones followed. All of them: one that is left out counts as deleted.
     all: &'a [(Vec<u8>, Oid)],
+    /// Which ref a symbolic one leads to; none: it is no symbolic one.
+    target: &'a dyn Fn(&[u8]) -> Option<Vec<u8>>,
     /// When they were read, milliseconds since 1970, by the clock of the ledger, which is read after it.
     read_at: i64,
 }
@@ -144,6 +157,8 @@ struct Comparison<'a> {
     proposals: HashSet<Oid>,
     /// Commits that a passed push brought, or that stood there before.
     covered: Vec<bool>,
+    /// Those of them that a push brought.
+    brought: Vec<bool>,
     /// The moment of the first entry about this repository.
     began: Option<i64>,
 }
@@ -159,6 +174,7 @@ impl<'a> Comparison<'a> {
             aliases: HashMap::new(),
             proposals: HashSet::new(),
             covered: vec![false; history.count()],
+            brought: vec![false; history.count()],
             began: None,
         }
     }
@@ -247,6 +263,12 @@ impl<'a> Comparison<'a> {
             }
             return;
         }
+        if is_of_host(key.0.as_bytes()) {
+            if let Some(new) = new.filter(|_| has_passed) {
+                self.brought(old, new);
+            }
+            return;
+        }
         // A push that could not be judged may name what the client claimed.
         if decided.verdict != "unjudged" {
             self.observed(&key, old, at, "a push found it there");
@@ -274,6 +296,13 @@ impl<'a> Comparison<'a> {
         let own = (moved.name.clone(), moved.ref_hex.clone());
         let key = self.aliases.get(&own).cloned().unwrap_or(own);
         let (old, new) = (value(&moved.old), value(&moved.new));
+        if is_of_host(key.0.as_bytes()) {
+            let is_proposal = |new: &Oid| self.proposals.contains(new);
+            if let Some(new) = new.filter(|new| decision.is_some() || is_proposal(new)) {
+                self.brought(old, new);
+            }
+            return;
+        }
         self.observed(&key, old, at, "a push moved it from there");
         let Some(past) = self.refs.get_mut(&key) else {
             return;
@@ -329,7 +358,7 @@ impl<'a> Comparison<'a> {
                 format!("{how}, and no decision let it be made; it is younger than the ledger");
             self.moved_past_the_gate(key, None, Some(found), Some(at), why);
         } else {
-            self.cover(found, &[]);
+            self.cover(found, &[], false);
         }
     }
 
@@ -362,10 +391,6 @@ impl<'a> Comparison<'a> {
         }
         let late = past.set(found, at);
         self.never_came(key, late);
-        let is_proposal = found.is_some_and(|found| self.proposals.contains(&found));
-        if is_proposal && is_of_host(key.0.as_bytes()) {
-            return;
-        }
         let why = format!(
             "{how}; the ledger left it elsewhere at {}, and knows of no move since",
             time(since / 1_000)
@@ -416,11 +441,11 @@ impl<'a> Comparison<'a> {
     fn brought(&mut self, old: Value, new: Oid) {
         let below = old.and_then(|old| self.history.commit(&old));
         let below = below.filter(|node| !self.covered[*node as usize]);
-        self.cover(new, below.as_slice());
+        self.cover(new, below.as_slice(), true);
     }
 
     /// Covers what `value` reaches, without what `except` reach.
-    fn cover(&mut self, value: Oid, except: &[Node]) {
+    fn cover(&mut self, value: Oid, except: &[Node], is_brought: bool) {
         let Some(tip) = self.history.commit(&value) else {
             return;
         };
@@ -435,6 +460,7 @@ impl<'a> Comparison<'a> {
                 continue;
             }
             self.covered[at] = true;
+            self.brought[at] = is_brought;
             open.extend(self.history.parents(node));
         }
     }
@@ -468,7 +494,7 @@ impl<'a> Comparison<'a> {
         for key in gone {
             self.stands(&key, None, refs.read_at);
         }
-        self.unmentioned(unknown);
+        self.unmentioned(unknown, refs);
         self.commits(refs);
         for (kind, count) in [
             ("ref-update", "moves of refs"),
@@ -503,36 +529,6 @@ impl<'a> Comparison<'a> {
                 None => "it is gone now",
             };
             self.gap(key, found, read_at, true, how);
-        }
-    }
-
-    /// Refs that the ledger does not mention.
-    fn unmentioned(&mut self, refs: Vec<(&Vec<u8>, Oid)>) {
-        let (mut of_host, mut older) = (0, 0);
-        let mut younger = Vec::new();
-        for (name, id) in refs {
-            if is_of_host(name) {
-                of_host += u64::from(!self.proposals.contains(&id));
-            } else if self.is_younger_than_the_ledger(&id) {
-                younger.push((name, id));
-            } else {
-                older += 1;
-                self.cover(id, &[]);
-            }
-        }
-        for (name, id) in younger {
-            let why = "no decision let it be made; it is younger than the ledger";
-            self.moved_past_the_gate(&key_of_name(name), None, Some(id), None, why.into());
-        }
-        if of_host > 0 {
-            self.note(format!(
-                "{of_host} refs are the host's own, which no hook sees: they are not compared"
-            ));
-        }
-        if older > 0 {
-            self.note(format!(
-                "the ledger does not mention {older} refs: by the clocks of their commits they were there before it began"
-            ));
         }
     }
 

@@ -9,14 +9,15 @@ use super::agents::Cast;
 use super::commits::{Commits, Node, line_and_column};
 use super::record::{self, PLACES_MAX, REFS_MAX};
 use super::shown;
+use super::shows::AtTips;
 use super::tips::{LeadsTo, Tip};
-use super::walk::{AtTips, Fresh, Sought, Thing, Walked, read};
+use super::walk::{Fresh, Sought, Thing, Walked, read};
 use crate::check::Hit;
 use crate::finding::{Confidence, Level, Part};
 use crate::ledger::{confidence_word, part_word};
 use crate::order::Order as _;
 use crate::push::Oid;
-use crate::repo::Reader;
+use crate::repo::{Entry, Mode, Reader};
 
 /// What is told of commits.
 pub(super) struct Teller<'a> {
@@ -66,7 +67,8 @@ impl<'a> Teller<'a> {
 #[derive(Default)]
 struct Group {
     places: Vec<Fresh>,
-    gone: Option<Node>,
+    /// The last commit that takes it away, one that a ref reaches before others.
+    gone: Option<(bool, Node)>,
 }
 
 /// What a finding weighs here: none, it is not told.
@@ -98,7 +100,8 @@ impl Findings<'_> {
         }
         for (thing, node) in walked.gone {
             if let Some(group) = groups.get_mut(&thing) {
-                group.gone = group.gone.max(Some(node));
+                let reached = self.reached[node as usize];
+                group.gone = group.gone.max(Some((reached, node)));
             }
         }
         let reader = self.sought.repo.reader();
@@ -155,7 +158,7 @@ impl Findings<'_> {
         let level = level?;
         let first = group.places.first()?;
         let is_at_tip = |place: &Fresh| match (place.blob, place.commit, place.tag, &place.name) {
-            (Some(_), ..) => now.has(thing, place),
+            (Some(_), ..) => now.has(self, thing, place, reader),
             (None, ..) if place.part == Part::Path => {
                 let is_there = |path| now.names.contains(path);
                 place.name.is_some() || place.path.as_ref().is_some_and(is_there)
@@ -225,7 +228,7 @@ impl Findings<'_> {
             part: head.part.clone(),
             first: with_commit.first().map(|commit| (*commit).clone()),
             last,
-            removed: (group.gone.filter(|_| !at_tip)).map(|node| teller.brief(node)),
+            removed: (group.gone.filter(|_| !at_tip)).map(|(_, node)| teller.brief(node)),
             at_tip,
             unreachable: !group.places.iter().any(reachable),
             refs: self.refs_by_name(group),
@@ -255,7 +258,10 @@ struct Now {
     tags: HashSet<Oid>,
     /// By thing, the paths where it stands at a tip.
     paths: HashMap<Thing, HashSet<Vec<u8>>>,
-    odd: HashSet<(Oid, Vec<u8>)>,
+    /// Blobs in which hidden text may stand, by path.
+    odd: HashMap<BString, Vec<Oid>>,
+    /// The hidden text in them, as far as it was asked for.
+    hidden: RefCell<HashMap<(BString, Part), HashSet<Thing>>>,
     /// Paths.
     names: HashSet<BString>,
 }
@@ -276,7 +282,8 @@ impl Now {
                 .flat_map(|tip| tip.tags.iter().copied())
                 .collect(),
             paths: HashMap::new(),
-            odd: HashSet::new(),
+            odd: HashMap::new(),
+            hidden: RefCell::default(),
             names,
         };
         for (blob, path) in blobs {
@@ -284,31 +291,39 @@ impl Now {
                 let thing = super::walk::thing_of(hit, sought.key, path);
                 shown.paths.entry(thing).or_default().insert(path.to_vec());
             }
-            if !sought.contents.hits.contains_key(blob) || sought.contents.odd.contains(blob) {
-                shown.odd.insert((*blob, path.to_vec()));
-            }
+            shown.odd.entry(path.clone()).or_default().push(*blob);
         }
         shown
     }
 
-    fn has(&self, thing: &Thing, place: &Fresh) -> bool {
-        let path = place
-            .path
-            .as_ref()
-            .map(|path| path.to_vec())
-            .unwrap_or_default();
-        if self
-            .paths
-            .get(thing)
-            .is_some_and(|paths| paths.contains(&path))
-        {
+    fn has(&self, of: &Findings<'_>, thing: &Thing, place: &Fresh, reader: &Reader<'_>) -> bool {
+        let path = place.path.clone().unwrap_or_default();
+        let here = self.paths.get(thing);
+        if here.is_some_and(|paths| paths.contains(path.as_slice())) {
             return true;
         }
-        let hidden = thing.rule.starts_with("unicode/");
-        hidden
-            && place
-                .blob
-                .is_some_and(|blob| self.odd.contains(&(blob, path)))
+        if !thing.rule.starts_with("unicode/") {
+            return false;
+        }
+        // The file may have changed since, and what is hidden in it still be there.
+        let mut hidden = self.hidden.borrow_mut();
+        let key = (path, place.part);
+        if let Some(things) = hidden.get(&key) {
+            return things.contains(thing);
+        }
+        let mut things = HashSet::new();
+        for blob in self.odd.get(&key.0).into_iter().flatten() {
+            let mode = match place.part {
+                Part::SymlinkTarget => Mode::Symlink,
+                _ => Mode::Blob,
+            };
+            let entry = Entry { mode, id: *blob };
+            let found = super::walk::hidden(of.sought, reader, &entry, &key.0);
+            things.extend(found.into_iter().flatten().map(|(thing, ..)| thing));
+        }
+        let has = things.contains(thing);
+        hidden.insert(key, things);
+        has
     }
 }
 

@@ -15,6 +15,7 @@ mod findings;
 mod replay;
 mod repository;
 mod run;
+mod shows;
 mod state;
 mod tell;
 mod tips;
@@ -32,14 +33,31 @@ pub use tell::{Form, line as tell_line, tell as tell_all};
 pub use totals::Totals;
 
 use bstr::ByteSlice as _;
+use sha2::{Digest as _, Sha256};
 
 use crate::check;
-use crate::redact::Quoted;
+use crate::redact::{Quoted, SHOWN_MAX_BYTES, Whole};
 
-/// Bytes of a repository, fit to be shown: secrets masked, quoted and cut.
+/// Bytes of a repository, fit to be shown: secrets masked, quoted and cut. What is cut ends with a digest of the whole, so that
+/// two long names that begin alike stay two, also for a baseline.
 pub(crate) fn shown(bytes: &[u8]) -> String {
     let masked = check::masked(bytes);
-    Quoted(masked.as_deref().unwrap_or(bytes).as_bytes()).to_string()
+    let bytes = masked.as_deref().unwrap_or(bytes).as_bytes();
+    let text = Quoted(bytes).to_string();
+    match text.strip_suffix(')') {
+        Some(start) if bytes.len() > SHOWN_MAX_BYTES => {
+            let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(bytes)[..6]);
+            format!("{start}, {digest})")
+        }
+        _ => text,
+    }
+}
+
+/// The name or the path of a repository, which no system lets grow without a bound: never cut, since records, shards and
+/// baselines know a repository by it.
+pub(crate) fn shown_whole(bytes: &[u8]) -> String {
+    let masked = check::masked(bytes);
+    Whole(masked.as_deref().unwrap_or(bytes).as_bytes()).to_string()
 }
 
 /// Seconds since 1970 as records show them. Commits say what they like: what lies outside the years 1970 to 9999 is shown as

@@ -320,6 +320,15 @@ pub struct Uncovered {
     pub time: Option<String>,
 }
 
+impl Uncovered {
+    /// The reason, where nothing else tells one from another. Elsewhere it says how it was noticed, which changes with the
+    /// next push.
+    pub fn telling_reason(&self) -> Option<&str> {
+        let is_told = self.name.is_some() || self.commit.is_some() || self.decision.is_some();
+        (!is_told).then_some(&*self.why)
+    }
+}
+
 impl Summary {
     /// Whether only some refs were asked for, and no repository has one of them.
     pub fn matches_no_ref(&self) -> bool {

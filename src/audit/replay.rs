@@ -9,6 +9,7 @@ use rayon::slice::ParallelSlice as _;
 use super::commits::{Commits, Node, bounds};
 use super::findings::{Teller, name_refs};
 use super::record::{self, PLACES_MAX};
+use super::shown;
 use super::state::Judged;
 use super::tips::{LeadsTo, Tip};
 use crate::budget::Budget;
@@ -19,7 +20,7 @@ use crate::ledger::{confidence_word, part_word};
 use crate::order::Order as _;
 use crate::policy::{Kind, Policy};
 use crate::push::{Command, Errand, HostKind, Oid, Push, Pusher, RefName, RefUpdate};
-use crate::redact::{FingerprintKey, Quoted};
+use crate::redact::FingerprintKey;
 use crate::repo::Repo;
 use crate::standing::{Past, Standing};
 use crate::verdict::Judged as Judgement;
@@ -187,10 +188,10 @@ fn finding(identity: &str, judged: &Judgement) -> record::Finding {
     // The gate has masked what it names.
     let at = record::Place {
         part: part_word(place.part).to_owned(),
-        path: place.path.as_ref().map(|path| Quoted(path).to_string()),
+        path: place.path.as_ref().map(|path| shown(path)),
         line: place.span.as_ref().map(|span| u64::from(span.line)),
         column: place.span.as_ref().map(|span| u64::from(span.column)),
-        name: (place.ref_name.as_ref()).map(|name| Quoted(name.as_bytes()).to_string()),
+        name: (place.ref_name.as_ref()).map(|name| shown(name.as_bytes())),
         detail: found.detail.clone(),
         ..record::Place::default()
     };
@@ -222,34 +223,32 @@ fn finding(identity: &str, judged: &Judgement) -> record::Finding {
 fn jobs<'a>(of: &'a Replay<'_>, nodes: &[Node]) -> Vec<Job<'a>> {
     let head = of.repo.head().ok().flatten();
     let mut jobs = Vec::new();
+    let mut is_asked = vec![false; of.commits.rows.len()];
+    for node in nodes {
+        is_asked[*node as usize] = true;
+    }
     for identity in of.policy.identities() {
-        let wanted: Vec<Node> = match of.as_identity {
-            Some(name) if name == identity.name => nodes.to_vec(),
-            Some(_) => continue,
+        let authors: HashSet<&[u8]> = identity.authors.iter().map(String::as_bytes).collect();
+        let is_its = |node: Node| match of.as_identity {
+            Some(name) => name == identity.name,
             None => {
-                let authors: HashSet<&[u8]> =
-                    identity.authors.iter().map(String::as_bytes).collect();
-                let is_its = |node: &&Node| {
-                    let row = &of.commits.rows[**node as usize];
-                    [row.author, row.committer]
+                let row = &of.commits.rows[node as usize];
+                identity.kind != Kind::Human
+                    && [row.author, row.committer]
                         .iter()
                         .any(|name| authors.contains(of.commits.names[*name as usize].as_slice()))
-                };
-                match authors.is_empty() || identity.kind == Kind::Human {
-                    true => continue,
-                    false => nodes.iter().filter(is_its).copied().collect(),
-                }
             }
         };
-        if wanted.is_empty() {
+        if !nodes.iter().any(|node| is_its(*node)) {
             continue;
         }
         let actor = identity::actor_at_any_time(of.policy, &identity.name, of.repository).ok();
+        let may = |name: &[u8], op| {
+            let boundary = actor.as_ref().map(|actor| &actor.boundary);
+            boundary.is_some_and(|boundary| boundary.may_ref(name, op).is_allowed())
+        };
         let rank = |tip: &Tip| {
-            let may = |op| {
-                let boundary = actor.as_ref().map(|actor| &actor.boundary);
-                boundary.is_some_and(|boundary| boundary.may_ref(&tip.name, op).is_allowed())
-            };
+            let may = |op| may(&tip.name, op);
             match () {
                 () if may(RefOp::Create) || may(RefOp::Update) => 0,
                 () if head
@@ -279,23 +278,30 @@ fn jobs<'a>(of: &'a Replay<'_>, nodes: &[Node]) -> Vec<Job<'a>> {
             }
         }
         let mut begun: HashSet<&[u8]> = HashSet::new();
-        for node in wanted {
-            let name = home[node as usize].map_or(&b"refs/heads/unreachable"[..], |tip| &tip.name);
-            // A detached HEAD is no ref that anybody pushes to.
-            let Ok(full) = RefName::new(name).or_else(|_| RefName::new("refs/heads/HEAD")) else {
+        // Those that were not asked for as well: which one is the first on its ref does not hang on the filters.
+        for node in (0..of.commits.rows.len() as Node).filter(|node| is_its(*node)) {
+            let Some(tip) = home[node as usize] else {
                 continue;
             };
+            let name: &[u8] = &tip.name;
             let has_parents = !of.commits.rows[node as usize].parents.is_empty();
-            let op = match begun.insert(name) || !has_parents {
-                true => RefOp::Create,
-                false => RefOp::Update,
+            // The history does not tell which commit made the ref: who may only move one is not held to have made it.
+            let must_move = || !may(name, RefOp::Create) && may(name, RefOp::Update);
+            let is_first = begun.insert(name);
+            let op = match has_parents && (!is_first || must_move()) {
+                true => RefOp::Update,
+                false => RefOp::Create,
             };
-            jobs.push(Job {
-                node,
-                identity: &identity.name,
-                name: full,
-                op,
-            });
+            // A detached HEAD is no ref that anybody pushes to.
+            let full = RefName::new(name).or_else(|_| RefName::new("refs/heads/HEAD"));
+            if let Some(name) = full.ok().filter(|_| is_asked[node as usize]) {
+                jobs.push(Job {
+                    node,
+                    identity: &identity.name,
+                    name,
+                    op,
+                });
+            }
         }
     }
     jobs

@@ -1,6 +1,6 @@
 //! The audit of one repository, from its objects to its records.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,9 +15,10 @@ use super::findings::{Findings, Teller, refs_of};
 use super::record::{self, Record};
 use super::replay::{Replay, Replayed, replay};
 use super::run::Progress;
+use super::shows::at_tips;
 use super::state::{Judged, Saved, State, States};
 use super::tips::{self, LeadsTo, Tip};
-use super::walk::{Fresh, KEPT_MAX, Sought, Thing, Walked, at_tips, walk};
+use super::walk::{Fresh, KEPT_MAX, Sought, Thing, Walked, touched, walk};
 use super::weights::Weights;
 use crate::budget::{Bounds, Budget};
 use crate::check::Text;
@@ -281,28 +282,45 @@ fn look(
         cast: &cast,
         contents: &contents,
         paths: question.paths,
+        reached: &reached,
         places: AtomicU64::new(0),
     };
     let is_whole = !narrowed && question.refs.is_empty() && question.paths.is_empty();
     let agent_ids: Vec<String> = (cast.actors.iter()).map(|actor| actor.key()).collect();
     let mut walked = Walked::default();
     // Objects that are gone may be missed by commits that are not.
-    let before = match is_whole && !lost {
+    let mut before = match is_whole && !lost {
         true => state.restore_walk(&commits, &agent_ids, &mut walked),
-        false => HashSet::new(),
+        false => HashMap::new(),
     };
+    // Where refs have moved, what agents touch is counted in other commits than it was.
+    let moved = |was_counted: bool| -> Vec<Node> {
+        let has_moved = |node: &&Node| {
+            let was = before.get(*node);
+            was == Some(&was_counted) && reached[**node as usize] != was_counted
+        };
+        nodes.iter().filter(has_moved).copied().collect()
+    };
+    let (gone, come) = (moved(true), moved(false));
+    let has_moved = !gone.is_empty() || !come.is_empty();
+    if has_moved && !walked.untold.is_empty() {
+        before.clear();
+    }
     if before.is_empty() {
         walked = Walked::default();
+    } else {
+        walked.without_touched(touched(&sought, &gone));
+        walked = walked.absorb(touched(&sought, &come));
     }
     let fresh: Vec<Node> = (nodes.iter().copied())
-        .filter(|node| !before.contains(node))
+        .filter(|node| !before.contains_key(node))
         .collect();
     walked = walked.absorb(walk(&sought, &fresh));
     if let Some(saved) = saved
         .as_mut()
         .filter(|_| is_whole && walked.unread.is_empty() && walked.missing.is_empty())
     {
-        saved.keep_walk(&commits, &agent_ids, &nodes, &walked);
+        saved.keep_walk(&commits, &agent_ids, &nodes, &reached, &walked);
     }
     about.unread.append(&mut walked.unread);
     let missing = walked.missing.len() as u64;

@@ -7,7 +7,7 @@
 mod saved;
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -224,28 +224,32 @@ impl State {
         }
     }
 
-    /// Commits whose files need not be compared again, for these agents; what the walk over them met is added.
+    /// Commits whose files need not be compared again, for these agents, and whether what agents touch in each is counted; what
+    /// the walk over them met is added.
     pub(super) fn restore_walk(
         &self,
         commits: &Commits,
         agents: &[String],
         into: &mut Walked,
-    ) -> HashSet<Node> {
+    ) -> HashMap<Node, bool> {
         let walk = &self.saved.walk;
         // An identity that the policy did not declare then: nobody counted what it touches.
         if !agents.iter().all(|agent| walk.agents.contains(agent)) {
-            return HashSet::new();
+            return HashMap::new();
         }
         // One commit that is gone: what was summed up with it is too much.
         let node = |id: &Id| commits.nodes.get(&id.0).copied();
-        let nodes: Option<HashSet<Node>> = walk.walked.iter().map(node).collect();
+        let apart: HashSet<Node> = walk.apart.iter().filter_map(node).collect();
+        let is_counted = |node: Node| (node, !apart.contains(&node));
+        let nodes: Option<HashMap<Node, bool>> =
+            (walk.walked.iter().map(|id| node(id).map(is_counted))).collect();
         let Some(nodes) = nodes else {
-            return HashSet::new();
+            return HashMap::new();
         };
         let index = |agent: &String| agents.iter().position(|one| one == agent);
         for one in &walk.fresh {
             let (Some(hit), Some(print)) = (one.hit.get(), Fingerprint::parse(&one.print)) else {
-                return HashSet::new();
+                return HashMap::new();
             };
             let path = one.path.as_ref().map(Bytes::get);
             into.fresh.push(Fresh {

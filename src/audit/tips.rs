@@ -39,7 +39,8 @@ pub(super) enum LeadsTo {
     Nothing,
 }
 
-/// All refs below `refs/` that `wanted` matches (all, when it is empty), and a `HEAD` that names a commit itself.
+/// All refs below `refs/` that `wanted` matches (all, when it is empty), and each `HEAD` that names a commit itself, also those
+/// of linked worktrees.
 pub(super) fn of(
     repo: &Repo,
     reader: &Reader<'_>,
@@ -56,15 +57,13 @@ pub(super) fn of(
         why: error.to_string(),
         objects: 0,
     }));
-    match repo.detached_head() {
-        Ok(Some(id)) => found.push(("HEAD".into(), id)),
-        Ok(None) => {}
-        Err(error) => unread.push(record::Unread {
-            what: "HEAD".into(),
-            why: error.to_string(),
-            objects: 0,
-        }),
-    }
+    let (heads, broken) = repo.detached_heads();
+    found.extend(heads.into_iter().map(|(name, id)| (name.into(), id)));
+    unread.extend(broken.into_iter().map(|error| record::Unread {
+        what: "HEAD".into(),
+        why: error.to_string(),
+        objects: 0,
+    }));
     found.retain(|(name, _)| wanted.is_empty() || wanted.iter().any(|one| one.matches(name)));
     let mut tips = Vec::with_capacity(found.len());
     for (name, id) in found {

@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bstr::{BString, ByteSlice as _};
+use bstr::BString;
 use rayon::iter::ParallelIterator as _;
 use rayon::slice::ParallelSlice as _;
 
@@ -13,7 +12,6 @@ use super::agents::Cast;
 use super::commits::{self, Commits, Node, line_and_column, print};
 use super::contents::{Contents, Found};
 use super::record;
-use super::tips::{LeadsTo, Tip};
 use crate::budget::Budget;
 use crate::check::{self, Hit, Text};
 use crate::finding::{Part, RuleId};
@@ -26,8 +24,6 @@ use crate::repo::{Differ, Differing, Entry, Mode, Reader, Repo};
 const TOUCHED_MAX: usize = 100_000;
 /// Places of one repository that are kept: a few trees can put a secret at more paths than anybody can list.
 pub(super) const KEPT_MAX: u64 = 500_000;
-/// Files at the tips in which something may stand, and that are kept.
-const AT_TIPS_MAX: u64 = 1_000_000;
 /// Names without a finding that one thread remembers.
 const NAMES_MAX: usize = 100_000;
 
@@ -69,7 +65,7 @@ pub(super) struct Fresh {
 
 impl Fresh {
     /// In the name of a path, which a commit brings or a ref names without one.
-    fn of_name(
+    pub(super) fn of_name(
         thing: Thing,
         hit: Hit,
         path: &BString,
@@ -101,13 +97,15 @@ pub(super) struct Sought<'a> {
     pub(super) contents: &'a Contents,
     /// Paths to look at; empty: all.
     pub(super) paths: &'a [Pattern],
+    /// The commits that the refs reach: what agents touch in others is not counted.
+    pub(super) reached: &'a [bool],
     /// How many places were found.
     pub(super) places: AtomicU64,
 }
 
 impl Sought<'_> {
     /// Keeps a place, as long as there are not too many.
-    fn keep(&self, fresh: &mut Vec<Fresh>, one: Fresh) {
+    pub(super) fn keep(&self, fresh: &mut Vec<Fresh>, one: Fresh) {
         if self.places.fetch_add(1, Ordering::Relaxed) < KEPT_MAX {
             fresh.push(one);
         }
@@ -159,10 +157,32 @@ impl Walked {
         self.missing.extend(other.missing);
         self
     }
+
+    /// Takes away what agents touched in some commits.
+    pub(super) fn without_touched(&mut self, other: Walked) {
+        for (place, count) in other.touched {
+            if let Some(all) = self.touched.get_mut(&place) {
+                *all = all.saturating_sub(count);
+                if *all == 0 {
+                    self.touched.remove(&place);
+                }
+            }
+        }
+        self.unread.extend(other.unread);
+    }
 }
 
 /// Walks over the commits, which stand in the order of the history.
 pub(super) fn walk(sought: &Sought<'_>, nodes: &[Node]) -> Walked {
+    pass(sought, nodes, false)
+}
+
+/// Counts what agents touch in these commits, whether refs reach them or not, and does nothing else.
+pub(super) fn touched(sought: &Sought<'_>, nodes: &[Node]) -> Walked {
+    pass(sought, nodes, true)
+}
+
+fn pass(sought: &Sought<'_>, nodes: &[Node], only_counts: bool) -> Walked {
     let chunk = nodes
         .len()
         .div_ceil(4 * rayon::current_num_threads())
@@ -172,6 +192,7 @@ pub(super) fn walk(sought: &Sought<'_>, nodes: &[Node]) -> Walked {
         let mut pass = Pass {
             sought,
             reader: &reader,
+            only_counts,
             plain_names: HashSet::new(),
             there: HashSet::new(),
             walked: Walked::default(),
@@ -188,6 +209,7 @@ pub(super) fn walk(sought: &Sought<'_>, nodes: &[Node]) -> Walked {
 struct Pass<'a> {
     sought: &'a Sought<'a>,
     reader: &'a Reader<'a>,
+    only_counts: bool,
     /// Paths that were looked into as texts, and in which nothing is.
     plain_names: HashSet<BString>,
     /// Blobs that were asked for: they are there, or told as missing.
@@ -202,7 +224,10 @@ impl Pass<'_> {
         let parents: Vec<Oid> = (row.parents.iter())
             .map(|parent| rows[*parent as usize].tree)
             .collect();
-        let agents = self.sought.cast.of(row);
+        let agents = match self.only_counts || self.sought.reached[node as usize] {
+            true => self.sought.cast.of(row),
+            false => Vec::new(),
+        };
         let told = differ.each(&parents, &row.tree, &mut |differing| {
             self.change(node, &agents, &differing);
         });
@@ -229,6 +254,9 @@ impl Pass<'_> {
             } else {
                 *self.walked.untold.entry(*agent).or_default() += 1;
             }
+        }
+        if self.only_counts {
+            return;
         }
         self.name(node, change);
         self.presence(change);
@@ -315,32 +343,36 @@ impl Pass<'_> {
     /// Hidden text, for which the path counts.
     fn hidden(&mut self, node: Node, change: &Differing<'_>) {
         let odd = |entry: &&Entry| self.sought.is_odd(entry, &change.path);
-        let Some(new) = change.new.as_ref().filter(odd) else {
+        let new = change.new.as_ref().filter(odd);
+        let old: Vec<&Entry> = change.old.iter().flatten().filter(odd).collect();
+        if new.is_none() && old.is_empty() {
             return;
-        };
-        self.walked.seen.insert(new.id);
+        }
         let look = |entry: &Entry| hidden(self.sought, self.reader, entry, &change.path);
-        let found = match look(new) {
-            Ok(found) => found,
-            Err(why) => {
-                self.walked.unread.push(record::Unread {
-                    what: format!("blob {}", new.id),
-                    why,
-                    objects: 1,
-                });
-                return;
+        let mut found = Vec::new();
+        if let Some(new) = new {
+            self.walked.seen.insert(new.id);
+            match look(new) {
+                Ok(here) => found = here,
+                Err(why) => {
+                    self.walked.unread.push(record::Unread {
+                        what: format!("blob {}", new.id),
+                        why,
+                        objects: 1,
+                    });
+                    return;
+                }
             }
-        };
-        if found.is_empty() {
-            return;
         }
-        let mut known: HashSet<Thing> = HashSet::new();
-        for old in change.old.iter().flatten().filter(odd) {
-            let before = look(old).unwrap_or_default();
-            known.extend(before.into_iter().map(|(thing, ..)| thing));
+        let mut before: HashSet<Thing> = HashSet::new();
+        for old in old {
+            let found = look(old).unwrap_or_default();
+            before.extend(found.into_iter().map(|(thing, ..)| thing));
         }
+        let mut after: HashSet<Thing> = HashSet::new();
         for (thing, hit, at) in found {
-            if known.insert(thing.clone()) {
+            let is_first = after.insert(thing.clone());
+            if let Some(new) = new.filter(|_| is_first && !before.contains(&thing)) {
                 let one = Fresh {
                     thing,
                     hit,
@@ -355,11 +387,13 @@ impl Pass<'_> {
                 self.sought.keep(&mut self.walked.fresh, one);
             }
         }
+        let gone = before.into_iter().filter(|thing| !after.contains(thing));
+        self.walked.gone.extend(gone.map(|thing| (thing, node)));
     }
 }
 
 /// What the name of a path holds.
-fn hits_of_name(sought: &Sought<'_>, path: &BString) -> Vec<(Thing, Hit)> {
+pub(super) fn hits_of_name(sought: &Sought<'_>, path: &BString) -> Vec<(Thing, Hit)> {
     let text = Text {
         part: Part::Path,
         path: None,
@@ -373,11 +407,11 @@ fn hits_of_name(sought: &Sought<'_>, path: &BString) -> Vec<(Thing, Hit)> {
     hits.into_iter().map(one).collect()
 }
 
-fn is_text(mode: Mode) -> bool {
+pub(super) fn is_text(mode: Mode) -> bool {
     !matches!(mode.acts_as(), Mode::Tree | Mode::Gitlink)
 }
 
-fn part_of(mode: Mode) -> Part {
+pub(super) fn part_of(mode: Mode) -> Part {
     match mode.acts_as() {
         Mode::Symlink => Part::SymlinkTarget,
         _ => Part::Content,
@@ -398,9 +432,9 @@ pub(super) fn thing_of(found: &Found, key: &FingerprintKey, path: &[u8]) -> Thin
 }
 
 /// What the check of hidden text finds in a blob at a path.
-type Hidden = Vec<(Thing, Hit, (u64, u64))>;
+pub(super) type Hidden = Vec<(Thing, Hit, (u64, u64))>;
 
-fn hidden(
+pub(super) fn hidden(
     sought: &Sought<'_>,
     reader: &Reader<'_>,
     entry: &Entry,
@@ -433,142 +467,5 @@ pub(super) fn read<'b>(
         Ok(Some(object)) => Ok(object.data),
         Ok(None) => Err("it is missing".to_owned()),
         Err(error) => Err(error.to_string()),
-    }
-}
-
-/// What stands at the tips, as far as it hits.
-#[derive(Default)]
-pub(super) struct AtTips {
-    /// Blobs with hits or odd ones at a tip, with a path.
-    pub(super) blobs: HashSet<(Oid, BString)>,
-    /// Paths at a tip in whose names something was found.
-    pub(super) names: HashSet<BString>,
-    /// What refs name without a commit.
-    pub(super) fresh: Vec<Fresh>,
-    pub(super) unread: Vec<record::Unread>,
-}
-
-/// Looks at what the refs show now. What no commit that could be read brought there is told as well.
-pub(super) fn at_tips(sought: &Sought<'_>, tips: &[Tip], walked: &Walked) -> AtTips {
-    let reader = sought.repo.reader();
-    let mut differ = Differ::new(sought.repo, &reader, sought.budget);
-    let mut at_tips = AtTips::default();
-    // One folder may stand at several paths. Their hash will do: nobody can know the keys of it.
-    let hasher = RandomState::new();
-    let mut entered: HashSet<(Oid, u64)> = HashSet::new();
-    let of_names = walked.fresh.iter().filter(|one| one.part == Part::Path);
-    let names: HashSet<&BString> = of_names.filter_map(|one| one.path.as_ref()).collect();
-    let mut count = 0;
-    for tip in tips {
-        let tree = match tip.leads_to {
-            LeadsTo::Commit(node) => sought.commits.rows[node as usize].tree,
-            LeadsTo::Tree(id) => id,
-            LeadsTo::Blob(id) => {
-                bare(
-                    sought,
-                    &reader,
-                    tip,
-                    id,
-                    "".into(),
-                    Mode::Blob,
-                    &mut at_tips,
-                );
-                continue;
-            }
-            LeadsTo::Nothing => continue,
-        };
-        let is_bare = matches!(tip.leads_to, LeadsTo::Tree(_));
-        let (mut found, mut names_here) = (Vec::new(), Vec::new());
-        let told = differ.walk(
-            &tree,
-            &mut |path, id| is_bare || entered.insert((*id, hasher.hash_one(path))),
-            &mut |path, entry| {
-                if is_bare {
-                    names_here.extend(hits_of_name(sought, &path).into_iter().map(
-                        |(thing, hit)| {
-                            let name = tip.name.as_bstr().to_owned();
-                            Fresh::of_name(thing, hit, &path, None, Some(name))
-                        },
-                    ));
-                } else if names.contains(&path) {
-                    at_tips.names.insert(path.clone());
-                }
-                let hits = sought.contents.hits.contains_key(&entry.id);
-                if is_text(entry.mode) && (hits || sought.is_odd(&entry, &path)) {
-                    count += 1;
-                    if count <= AT_TIPS_MAX {
-                        found.push((path, entry));
-                    }
-                }
-            },
-        );
-        for one in names_here {
-            sought.keep(&mut at_tips.fresh, one);
-        }
-        for (path, entry) in found {
-            if is_bare || !walked.seen.contains(&entry.id) {
-                bare(
-                    sought,
-                    &reader,
-                    tip,
-                    entry.id,
-                    path.clone(),
-                    entry.mode,
-                    &mut at_tips,
-                );
-            }
-            at_tips.blobs.insert((entry.id, path));
-        }
-        if let Err(error) = told {
-            at_tips.unread.push(record::Unread {
-                what: format!("the files of ref {}", super::shown(&tip.name)),
-                why: error.to_string(),
-                objects: 1,
-            });
-        }
-    }
-    if count > AT_TIPS_MAX {
-        at_tips.unread.push(record::Unread {
-            what: "what the refs show".into(),
-            why: format!("more than {AT_TIPS_MAX} files may hold something: what is at a tip is not told of the others"),
-            objects: 0,
-        });
-    }
-    at_tips
-}
-
-/// What a ref names without a commit.
-fn bare(
-    sought: &Sought<'_>,
-    reader: &Reader<'_>,
-    tip: &Tip,
-    blob: Oid,
-    path: BString,
-    mode: Mode,
-    at_tips: &mut AtTips,
-) {
-    let mut found: Hidden = Vec::new();
-    if let Some(hits) = sought.contents.hits.get(&blob) {
-        let one = |found: &Found| (thing_of(found, sought.key, &path), found.hit(), (0, 0));
-        found.extend(hits.iter().map(one));
-    }
-    let entry = Entry { mode, id: blob };
-    if sought.is_odd(&entry, &path) {
-        found.extend(hidden(sought, reader, &entry, &path).unwrap_or_default());
-    }
-    at_tips.blobs.insert((blob, path.clone()));
-    for (thing, hit, at) in found {
-        let one = Fresh {
-            thing,
-            hit,
-            part: part_of(mode),
-            commit: None,
-            path: Some(path.clone()).filter(|path| !path.is_empty()),
-            blob: Some(blob),
-            tag: None,
-            name: Some(tip.name.as_bstr().to_owned()),
-            at: Some(at).filter(|at| at.0 > 0),
-        };
-        sought.keep(&mut at_tips.fresh, one);
     }
 }

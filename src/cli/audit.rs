@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::audit::{
     Form, List, Progress, Question, Record, Recorded, Repository, Shard, States, Subject, Summary,
-    Totals, Unread, audit, find_repositories, run_all, shown, tell_all, tell_line,
+    Totals, Unread, audit, find_repositories, run_all, shown, shown_whole, tell_all, tell_line,
 };
 use crate::check;
 use crate::cli::{Exit, server};
@@ -90,7 +90,8 @@ pub(super) struct AuditArgs {
     #[arg(long, value_name = "K/N")]
     shard: Option<String>,
     /// Put the outputs of several `--format jsonl` runs together instead of looking at repositories
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["repositories", "shard"])]
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["repositories", "null", "policy", "identity", "refs",
+        "paths", "since", "until", "key", "ledger", "no_ledger", "rules", "baseline", "state", "shard", "jobs"])]
     merge: Vec<PathBuf>,
     /// Threads [default: one a core]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -215,6 +216,17 @@ fn asked(args: &AuditArgs, take: Take<'_>) -> Result<io::Result<Totals>, String>
         )));
     }
     let paths = patterns(&args.paths, "--path").map_err(usage)?;
+    if let Some(wrong) = paths.iter().find(|one| !can_be_of_paths(one)) {
+        let shown = Quoted(wrong.as_written().as_bytes()).to_string();
+        return Err(usage(format!(
+            "--path {shown}: a path starts at the top of the repository, as in docs/**"
+        )));
+    }
+    if args.null && !args.repositories.iter().any(|path| is_list(path)) {
+        return Err(usage(
+            "-z is for a list on standard input: say - as well".into(),
+        ));
+    }
     let since = moment(args.since.as_deref(), "--since").map_err(usage)?;
     let until = moment(args.until.as_deref(), "--until").map_err(usage)?;
     if let (Some(since), Some(until)) = (since, until)
@@ -358,10 +370,14 @@ impl Job {
     }
 }
 
+/// Whether it stands for the list on standard input.
+fn is_list(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
 /// The repositories that are asked for: those given, else that of the current folder.
 fn jobs(args: &AuditArgs, host: &HostConfig) -> Vec<Job> {
-    let is_list = |path: &&PathBuf| path.as_os_str() == "-";
-    let reads_list = args.repositories.iter().any(|path| is_list(&path));
+    let reads_list = args.repositories.iter().any(|path| is_list(path));
     let mut paths: Vec<PathBuf> = (args.repositories.iter())
         .filter(|path| !is_list(path))
         .cloned()
@@ -377,9 +393,9 @@ fn jobs(args: &AuditArgs, host: &HostConfig) -> Vec<Job> {
     let found = find_repositories(&paths, list, host).into_iter();
     found
         .map(|one| Job {
-            name: shown(&one.name),
+            name: shown_whole(&one.name),
             names: one.names,
-            path: shown(one.path.as_os_str().as_bytes()),
+            path: shown_whole(one.path.as_os_str().as_bytes()),
             layout: one.layout,
             notes: notes(&one.about),
             lacks: (one.about.alternates_missing.iter())
@@ -493,6 +509,13 @@ fn patterns(written: &[String], option: &str) -> Result<Vec<Pattern>, String> {
 fn can_be_of_refs(pattern: &Pattern) -> bool {
     let start = pattern.literal_prefix();
     start.starts_with(b"refs/") || b"refs/".starts_with(&start) || pattern.matches(b"HEAD")
+}
+
+/// Whether a pattern may match a path: none of them goes through `.` or `..`.
+fn can_be_of_paths(pattern: &Pattern) -> bool {
+    let start = pattern.literal_prefix();
+    let mut parts = start.split_inclusive(|byte| *byte == b'/');
+    !parts.any(|part| matches!(part, b"./" | b"../"))
 }
 
 /// A day, which starts at midnight UTC, or a moment.

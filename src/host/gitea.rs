@@ -87,8 +87,8 @@ fn errand(environment: &Environment<'_>) -> Result<Option<Errand>, InputError> {
 /// `owner/name`, with `.wiki` for a wiki.
 ///
 /// Up to 1.25 the variables of a push over HTTP come from the URL: an old name of a renamed repository, in any case. A
-/// client could so choose among the boundaries of a policy. The folder cannot be chosen (Gitea keeps a repository in
-/// `<owner>/<name>.git`, lower case), so the folder's name is taken where one of the two parts differs.
+/// client could so choose among the boundaries of a policy, and be another repository for the record. The folder cannot be
+/// chosen (Gitea keeps a repository in `<owner>/<name>.git`, lower case), so the folder's name is taken.
 fn repository_name(environment: &Environment<'_>, git_dir: &Path) -> Result<String, InputError> {
     let mut told = format!(
         "{}/{}",
@@ -110,9 +110,5 @@ fn repository_name(environment: &Environment<'_>, git_dir: &Path) -> Result<Stri
             .to_ascii_lowercase()
     };
     let is_layout_of_gitea = part(&kept, 0) == part(&told, 0) || part(&kept, 1) == part(&told, 1);
-    Ok(if kept.eq_ignore_ascii_case(&told) || !is_layout_of_gitea {
-        told
-    } else {
-        kept
-    })
+    Ok(if is_layout_of_gitea { kept } else { told })
 }

@@ -188,33 +188,26 @@ fn matches(traits: &Traits, pusher: &Pusher) -> bool {
 }
 
 /// The boundary in a repository with these names. The most specific name decides, an entry without wildcards before
-/// one with; two entries that still disagree are nobody's intent, and the error is the line of the second.
+/// one with; two entries that still disagree are nobody's intent, and the error is the line of the second. Case decides
+/// between two entries, and keeps no entry out: Gitea and GitLab take the name in any case, and who pushes would choose.
 fn at_home(
     listed: &[(Pattern, Arc<Layer>, u32)],
     repository: &[String],
 ) -> Result<Option<Arc<Layer>>, u32> {
+    type Entry = (Pattern, Arc<Layer>, u32);
     for name in repository {
-        let mut found: Option<&Arc<Layer>> = None;
-        for (pattern, layer, line) in listed {
-            if pattern.as_written() == name {
-                return Ok(Some(layer.clone()));
-            }
-            if !pattern.matches(name.as_bytes()) {
+        let is_same = |(pattern, ..): &Entry| pattern.as_written() == name;
+        let is_same_name = |(pattern, ..): &Entry| pattern.as_written().eq_ignore_ascii_case(name);
+        let matches = |(pattern, ..): &Entry| pattern.matches_in_any_case(name.as_bytes());
+        for holds in [&is_same as &dyn Fn(&Entry) -> bool, &is_same_name, &matches] {
+            let mut found = listed.iter().filter(|entry| holds(entry));
+            let Some((_, layer, _)) = found.next() else {
                 continue;
-            }
-            match found {
-                Some(first) if !Arc::ptr_eq(first, layer) => {
-                    let exact = listed.iter().find(|(other, ..)| other.as_written() == name);
-                    return match exact {
-                        Some((_, layer, _)) => Ok(Some(layer.clone())),
-                        None => Err(*line),
-                    };
-                }
-                _ => found = Some(layer),
-            }
-        }
-        if let Some(layer) = found {
-            return Ok(Some(layer.clone()));
+            };
+            return match found.find(|(_, other, _)| !Arc::ptr_eq(layer, other)) {
+                Some((.., line)) => Err(*line),
+                None => Ok(Some(layer.clone())),
+            };
         }
     }
     Ok(None)

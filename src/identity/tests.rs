@@ -110,6 +110,29 @@ fn two_matches_are_none() {
 }
 
 #[test]
+fn the_case_of_a_repository_chooses_no_boundary() {
+    let text = TEXT.replace("\"org/*-y\": people", "\"*/*\": people, \"Org/Site\": docs");
+    let text = text.replace("\"org/docs-*\": docs", "\"org/Docs-?\": docs");
+    let policy = Policy::parse("policy.yaml", text.as_bytes(), &Known::ANY).expect("valid");
+    let boundary = |name: &str| {
+        let actor = actor_at_any_time(&policy, "listed", &[name.to_owned()]);
+        actor
+            .map(|actor| actor.boundary.name().to_owned())
+            .map_err(|refused| refused.rule)
+    };
+    for name in ["Org/Site", "org/site", "ORG/SITE"] {
+        assert_eq!(boundary(name).as_deref(), Ok("docs"), "{name}");
+    }
+    for name in ["org/docs-x", "Org/DOCS-X", "other/site"] {
+        assert_eq!(boundary(name).as_deref(), Ok("people"), "{name}");
+    }
+    // Two that match in any case are two that match.
+    for name in ["org/docs-z", "ORG/DOCS-Z"] {
+        assert_eq!(boundary(name), Err("identity/ambiguous"), "{name}");
+    }
+}
+
+#[test]
 fn by_repository() {
     let bot = pusher("listed");
     assert_eq!(who(&bot, "org/docs-a", NOW), named("listed", "docs"));

@@ -89,6 +89,14 @@ impl Pattern {
         self.exact.iter().any(|glob| glob_matches(glob, name))
     }
 
+    /// Whether the pattern matches these bytes when the case of ASCII letters does not count: names of repositories, which
+    /// Gitea and GitLab take in any case.
+    pub(crate) fn matches_in_any_case(&self, name: &[u8]) -> bool {
+        let name = name.to_ascii_lowercase();
+        let mut globs = self.exact.iter();
+        globs.any(|glob| glob_matches(&glob.to_ascii_lowercase(), &name))
+    }
+
     /// Whether the pattern matches these bytes or what common file systems would take them for.
     pub fn matches_folded(&self, name: &[u8]) -> bool {
         self.matches_either(name, &fold::path(name))

@@ -88,7 +88,7 @@ impl Suppression {
     fn holds_in(&self, repository: &[String]) -> bool {
         let matches = |pattern: &Pattern| {
             let mut names = repository.iter();
-            names.any(|name| pattern.matches(name.as_bytes()))
+            names.any(|name| pattern.matches_in_any_case(name.as_bytes()))
         };
         self.repositories.is_empty() || self.repositories.iter().any(matches)
     }

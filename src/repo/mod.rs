@@ -163,8 +163,9 @@ impl Repo {
         self.refs.all()
     }
 
-    /// The commit that `HEAD` names by itself. `None`: it names a branch; with reftables it is not asked.
-    pub fn detached_head(&self) -> Result<Option<Oid>, RepoError> {
+    /// The commits that `HEAD`s name by themselves, and no branch for them: that of the repository (`HEAD`) and those of its linked
+    /// worktrees (`worktrees/<id>/HEAD`), and what of them cannot be read. With reftables it is not asked.
+    pub fn detached_heads(&self) -> (Vec<(Vec<u8>, Oid)>, Vec<RepoError>) {
         self.refs.detached()
     }
 

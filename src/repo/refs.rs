@@ -143,15 +143,31 @@ impl Refs {
         (found.into_iter().collect(), broken)
     }
 
-    /// The commit of a detached `HEAD`.
-    pub(super) fn detached(&self) -> Result<Option<Oid>, RepoError> {
+    /// The commits that detached `HEAD`s name, that of the repository and those of its linked worktrees
+    /// (`worktrees/<id>/HEAD`), and what of them cannot be read.
+    pub(super) fn detached(&self) -> (Vec<(Vec<u8>, Oid)>, Vec<RepoError>) {
+        let (mut found, mut broken) = (Vec::new(), Vec::new());
         if self.storage == RefStorage::Reftable {
-            return Ok(None);
+            return (found, broken);
         }
-        match self.loose("HEAD".as_ref(), self.git_dir.join("HEAD"))? {
-            Stored::Id(id) => Ok(Some(id)),
-            Stored::Symbolic(_) | Stored::Absent => Ok(None),
+        let mut names = vec![b"HEAD".to_vec()];
+        match std::fs::read_dir(self.common_dir.join("worktrees")) {
+            Ok(entries) => names.extend(entries.flatten().map(|entry| {
+                let id = entry.file_name();
+                [b"worktrees/", id.as_bytes(), b"/HEAD"].concat()
+            })),
+            Err(error) if absent(&error) => {}
+            Err(error) => broken.push(RepoError::Refs(format!("worktrees: {error}"))),
         }
+        names.sort_unstable();
+        for name in names {
+            match self.loose(&name, self.common_dir.join(OsStr::from_bytes(&name))) {
+                Ok(Stored::Id(id)) => found.push((name, id)),
+                Ok(Stored::Symbolic(_) | Stored::Absent) => {}
+                Err(error) => broken.push(error),
+            }
+        }
+        (found, broken)
     }
 
     pub(super) fn any(&self) -> Result<bool, RepoError> {

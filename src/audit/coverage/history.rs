@@ -18,6 +18,8 @@ pub(in crate::audit) trait History {
     fn parents(&self, node: Node) -> &[Node];
     /// When a value was made, by the latest clock in it: the committer's, and the taggers' of the tags on the way.
     fn made(&self, value: &Oid) -> Option<i64>;
+    /// When a commit was made, by the committer's clock.
+    fn clock(&self, node: Node) -> i64;
     /// A commit for people.
     fn brief(&self, node: Node) -> record::Commit;
 }
@@ -64,6 +66,10 @@ impl History for Read<'_> {
             .map(|node| self.commits.rows[node as usize].time);
         let tags = self.tags(value).0.into_iter().map(|tag| tag.time);
         tags.chain(commit).max()
+    }
+
+    fn clock(&self, node: Node) -> i64 {
+        self.commits.rows[node as usize].time
     }
 
     fn brief(&self, node: Node) -> record::Commit {

@@ -7,13 +7,14 @@ use crate::push::{Oid, RefName};
 
 /// Later than this, in milliseconds, no push that was let pass is still on its way into the ref store.
 pub(super) const ON_ITS_WAY: i64 = 15 * 60 * 1_000;
-/// Refs that hosts keep for themselves, and that no hook sees.
+/// Refs that hosts, and git's own maintenance, keep for themselves: no hook sees them move.
 const HOST_REFS: &[&[u8]] = &[
     b"refs/changes/",
     b"refs/environments/",
     b"refs/keep-around/",
     b"refs/merge-requests/",
     b"refs/pipelines/",
+    b"refs/prefetch/",
     b"refs/pull/",
     b"refs/remotes/",
 ];

@@ -52,6 +52,8 @@ pub(super) struct SavedCommit {
 #[serde(default)]
 pub(super) struct SavedWalk {
     pub(super) walked: Vec<Id>,
+    /// Those of them that no ref reached: what agents touch in them is not counted.
+    pub(super) apart: Vec<Id>,
     /// Agents whose paths were counted: the identities come from the policy.
     pub(super) agents: Vec<String>,
     pub(super) fresh: Vec<SavedFresh>,
@@ -288,12 +290,16 @@ impl Saved {
         commits: &Commits,
         agents: &[String],
         nodes: &[Node],
+        reached: &[bool],
         walked: &Walked,
     ) {
         let id = |node: Node| Id(commits.rows[node as usize].id);
         let name = |index: u32| agents[index as usize].clone();
         self.walk = SavedWalk {
             walked: nodes.iter().map(|node| id(*node)).collect(),
+            apart: (nodes.iter().filter(|node| !reached[**node as usize]))
+                .map(|node| id(*node))
+                .collect(),
             agents: agents.to_vec(),
             fresh: (walked.fresh.iter())
                 .filter_map(|one| {

@@ -204,7 +204,7 @@ fn rule_of(uncovered: &Uncovered) -> String {
 }
 
 fn of_uncovered(one: &Uncovered) -> Value {
-    let parts = [
+    let mut parts = vec![
         Some(&*one.repository),
         Some(&*one.kind),
         one.name.as_deref(),
@@ -213,6 +213,7 @@ fn of_uncovered(one: &Uncovered) -> Value {
         one.commit.as_ref().map(|commit| &*commit.commit),
         one.decision.as_deref(),
     ];
+    parts.extend(one.telling_reason().map(Some));
     let mut at = vec![logical(&one.repository, "repository")];
     at.extend(one.name.iter().map(|name| logical(name, "ref")));
     let mut properties = json!({ "repository": one.repository, "kind": one.kind });

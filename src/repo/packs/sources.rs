@@ -61,7 +61,9 @@ impl Listing {
                 _ => false,
             };
         }
-        self.bare.extend(packs.difference(&indices).cloned());
+        let bare = packs.difference(&indices);
+        self.bare
+            .extend(bare.filter(|path| !is_half_written(path)).cloned());
         self.packs.extend(indices);
         Ok(())
     }
@@ -95,6 +97,12 @@ fn names(folder: &Path) -> Result<Vec<std::ffi::OsString>, RepoError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         listed => listed.map_err(|error| RepoError::Open(format!("{}: {error}", folder.display()))),
     }
+}
+
+/// A pack that `git repack` is still writing: it gets its name once its index is there. It may take long.
+fn is_half_written(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.as_encoded_bytes().starts_with(b".tmp-")
 }
 
 fn name_of(path: &Path) -> String {
