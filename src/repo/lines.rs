@@ -157,6 +157,9 @@ mod tests {
             assert!(old[in_old].contains(&lines[at]));
             assert!(in_new.len() <= lines[at].len());
         }
+        let other = "nothing alike\n".repeat(50);
+        let (in_old, in_new) = differing(old.as_bytes(), other.as_bytes());
+        assert_eq!((in_old, in_new), (0..old.len(), 0..other.len()));
     }
 
     /// How many whole lines both start with.

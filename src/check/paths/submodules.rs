@@ -224,6 +224,7 @@ mod tests {
             "[submodule \"a]b\"] path = x\n[submodule \"a\\\"]b\"] path = x\n",
             "[submodule \"x\"]\r\n path = x y ; why\r\n shallow\r\n url = https://git.example/a\\\r\n/b\r\n",
             "[submodule \"x\"]\n path = x\n url = ./a:-b\n url = a/b:-c\n",
+            "[submodule \"x\"]\n path =\tx\t; why\n url = https://git.example/\\\nx\n",
             "[submodule \"x\"]\n path = x\n url = file:///srv/git/x.git\n fetchRecurseSubmodules = on-demand\n",
         ] {
             assert_eq!(odd(text.as_bytes()), None, "{text:?}");
@@ -257,6 +258,9 @@ mod tests {
             "Update = \"!\"id",
             "update = \\\n!id",
             "update = \\\r\n!id",
+            "branch = main\n\turl = ext::x",
+            "branch = main # why\nurl = ext::x",
+            "path = x ../y",
             "url = \"a\nb\"",
             "path = x\\ty",
             "path = \"x\\n\"",
