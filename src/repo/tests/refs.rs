@@ -36,8 +36,9 @@ fn compare(fixture: &Fixture, dir: &str, step: usize) -> usize {
     assert_eq!(ours(&repo, "refs/"), all);
     let (every, broken) = repo.all_refs();
     assert!(broken.is_empty(), "{broken:?}");
-    let every = every.into_iter().map(|(name, _)| name);
-    assert!(every.eq(all.iter().map(|(name, _)| super::name(name))));
+    let every = every.into_iter().map(|(name, id)| (name, id.to_string()));
+    let of_git = all.iter().map(|(name, id)| (super::name(name), id.clone()));
+    assert!(every.eq(of_git));
     for prefix in [
         "refs/heads/",
         "refs/heads/group-3/",
@@ -64,10 +65,10 @@ fn many_refs(fixture: &Fixture, count: usize) -> Vec<(String, Oid)> {
     let tag = fixture.id("work", "v1");
     (0..count)
         .map(|number| {
-            let (kind, id) = match number % 3 {
+            let (kind, id) = match number % 4 {
                 // Packed with a second line, which says what the tag leads to.
-                2 => ("tags", tag),
-                other => ("heads", ids[other]),
+                0 | 1 => ("tags", tag),
+                other => ("heads", ids[other - 2]),
             };
             let padding = "x".repeat(number % 40);
             let group = number % 7;
