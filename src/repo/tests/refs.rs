@@ -438,3 +438,22 @@ fn repositories_are_found_from_where_one_stands() {
         );
     }
 }
+
+#[test]
+fn what_is_not_here_is_told_by_the_files_of_a_repository() {
+    let fixture = Fixture::new(&[]);
+    let about = || {
+        let layout = Layout::discover(&fixture.path("work")).unwrap();
+        let about = layout.about().unwrap();
+        (about.is_shallow, about.is_partial)
+    };
+    assert_eq!(about(), (false, false));
+    fixture.write("work/.git/shallow", b"");
+    fixture.write("work/.git/objects/pack/pack-1.promisor", b"");
+    assert_eq!(about(), (false, true));
+    fixture.write("work/.git/shallow", &[b'1'; 41]);
+    std::fs::remove_file(fixture.path("work/.git/objects/pack/pack-1.promisor")).unwrap();
+    assert_eq!(about(), (true, false));
+    fixture.git("work", &["config", "remote.origin.promisor", "true"]);
+    assert_eq!(about(), (true, true));
+}
