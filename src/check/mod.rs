@@ -363,6 +363,27 @@ mod tests {
         }
     }
 
+    /// What suspends an agent, and what it can wait for.
+    #[test]
+    fn only_what_another_time_changes_is_of_time() {
+        for (rule, of_time) in [
+            ("identity/unknown", true),
+            ("identity/suspended", true),
+            ("identity/author-mismatch", false),
+            ("time/clock", true),
+            ("policy/invalid", true),
+            ("limit/pushes-per-hour", true),
+            ("limit/commits-per-day", true),
+            ("limit/files", false),
+            ("ref/frozen", true),
+            ("ref/force", false),
+            ("secret/github-pat", false),
+        ] {
+            assert!(find_rule(rule).1.is_some(), "{rule}");
+            assert_eq!(is_of_time(rule), of_time, "{rule}");
+        }
+    }
+
     #[test]
     fn rule_ids_are_family_and_name_and_stand_once() {
         let mut ids = Vec::new();

@@ -107,6 +107,17 @@ mod tests {
     }
 
     #[test]
+    fn every_latin_letter_has_a_twin_in_another_script() {
+        let twins = "\u{430}\u{44c}\u{441}\u{501}\u{435}\u{493}\u{261}\u{4bb}\u{456}\u{458}\u{43a}\u{217c}\u{43c}\
+                     \u{43f}\u{43e}\u{440}\u{51b}\u{433}\u{455}\u{442}\u{3c5}\u{3bd}\u{51d}\u{445}\u{443}\u{1d22}";
+        for (latin, twin) in ('a'..='z').zip(twins.chars()) {
+            let (one, other) = (format!("v{latin}1"), format!("v{twin}1"));
+            assert!(reads_alike(one.as_bytes(), other.as_bytes()), "{other}");
+        }
+        assert_eq!(twins.chars().count(), 26);
+    }
+
+    #[test]
     fn words_of_two_scripts() {
         for (name, spelled) in [
             ("\u{410}GENTS.md", Some("agents.md")),

@@ -332,6 +332,7 @@ mod tests {
             "[core]\n\trepositoryformatversion = 1\n[extensions \"sub\"]\n\tunknown = true\n[user]\n\tunknown = 1\n",
             "[alias]\n\tlong = one \\\n two \\\\ \"quoted # no comment; \\t\\n\\b\\\"\"\n[include]\n\tpath = elsewhere\n",
             "[a.b]\nc=d",
+            "[core]\nrepositoryformatversion = 1\n[extensions]\nrefstorage = files\n",
         ] {
             assert_eq!(format(text), plain, "{text}");
         }
@@ -356,6 +357,11 @@ mod tests {
                 "[GitLab]\nfullPath=\"a/b\" # c\n[gitlab]\nfullpath = c/d\n",
                 (false, name("c/d")),
             ),
+            ("[gitlab]\r\nfullpath = a\\\r\n/b\r\n", (false, name("a/b"))),
+            (
+                "[gitlab]\nfullpath = \" a\rb \" \n",
+                (false, name(" a\rb ")),
+            ),
             ("[gitlab]\nfullpath\n", (false, None)),
             ("[gitlab]\nfullpath =\n", (false, None)),
             (
@@ -365,6 +371,7 @@ mod tests {
             ("[extensions]\npartialClone = origin\n", (true, None)),
             ("[remote \"origin\"]\npromisor = true\n", (true, None)),
             ("[remote \"origin\"]\npromisor\n", (true, None)),
+            ("[remote \"origin\"]\r\npromisor\r\n", (true, None)),
             ("[remote \"origin\"]\npromisor = 1\n", (true, None)),
             ("[remote \"origin\"]\npromisor = false\n", (false, None)),
             ("[remote]\npromisor = true\n", (false, None)),
@@ -394,10 +401,16 @@ mod tests {
             "[core]\na b = 1\n",
             "[core]\na = \"open\n",
             "[core]\na = \\q\n",
+            "[core]\na = \\\rb\n",
+            "[core]\na\rb = 1\n",
             "[core]\na = \"b",
             "\u{1}",
+            // Starts as a byte order mark does.
+            "\u{f000}[core]\n",
         ] {
             assert!(format(text).is_err(), "{text:?}");
         }
+        let told = format("[core]\na = 1\nb c\n");
+        assert_eq!(told, Err("line 3 is malformed".to_owned()));
     }
 }

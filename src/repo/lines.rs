@@ -113,6 +113,8 @@ const BLOCK: usize = 256;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -122,6 +124,8 @@ mod tests {
         assert!(added.touches(&(2..4)));
         assert!(added.touches(&(2..3)) && added.touches(&(0..3)));
         assert!(!added.touches(&(0..2)) && !added.touches(&(4..5)));
+        // A place between two bytes belongs to the line that starts there.
+        assert!(added.touches(&(2..2)) && !added.touches(&(4..4)));
     }
 
     #[test]
@@ -152,6 +156,35 @@ mod tests {
             let (in_old, in_new) = differing(old.as_bytes(), shorter.as_bytes());
             assert!(old[in_old].contains(&lines[at]));
             assert!(in_new.len() <= lines[at].len());
+        }
+        let other = "nothing alike\n".repeat(50);
+        let (in_old, in_new) = differing(old.as_bytes(), other.as_bytes());
+        assert_eq!((in_old, in_new), (0..old.len(), 0..other.len()));
+    }
+
+    /// How many whole lines both start with.
+    fn alike<'a>(old: impl Iterator<Item = &'a str>, new: impl Iterator<Item = &'a str>) -> usize {
+        old.zip(new).take_while(|(old, new)| old == new).count()
+    }
+
+    proptest! {
+        /// Long runs of lines, so that comparing in blocks meets every case, with lines that only end or only start alike.
+        #[test]
+        fn what_differs_is_all_but_the_lines_that_both_start_and_end_with(
+            head in "((ab?|b)c{0,200}\n){0,6}",
+            old in "((ab?|b)c{0,3}\n){0,3}(ab)?",
+            new in "((ab?|b)c{0,3}\n){0,3}(ab)?",
+            tail in "(ab?|b)?c{0,300}\n((ab?|b)c{0,200}\n){0,6}(ab?)?",
+        ) {
+            let (old, new) = ([&head, &*old, &tail].concat(), [&head, &*new, &tail].concat());
+            let of = |text| str::split_inclusive(text, '\n').collect::<Vec<_>>();
+            let (olds, news) = (of(&old), of(&new));
+            let start = alike(olds.iter().copied(), news.iter().copied());
+            let (olds, news) = (&olds[start..], &news[start..]);
+            let end = alike(olds.iter().rev().copied(), news.iter().rev().copied());
+            let (in_old, in_new) = differing(old.as_bytes(), new.as_bytes());
+            prop_assert_eq!(&old[in_old], olds[..olds.len() - end].concat());
+            prop_assert_eq!(&new[in_new], news[..news.len() - end].concat());
         }
     }
 }

@@ -390,3 +390,41 @@ fn fold_folder(plan: &Plan, leaves: &[Option<Entry>]) -> Outcome {
         Outcome::Open
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn both(base: Plan, ours: Plan, theirs: Plan) -> Plan {
+        Plan::Merge(Box::new(ThreeWay {
+            base,
+            ours,
+            theirs,
+            inner: false,
+        }))
+    }
+
+    /// Two folders of which nothing is known yet are not the same folder.
+    #[test]
+    fn a_folder_is_open_where_its_base_and_a_side_are() {
+        let entry = |digit: &str| {
+            let id = Oid::from_hex(digit.repeat(40).as_bytes()).unwrap();
+            let mode = Mode::Tree;
+            Some(Entry { mode, id })
+        };
+        let leaves = [entry("1"), entry("2"), entry("3"), entry("4")];
+        let open = || both(Plan::Leaf(0), Plan::Leaf(1), Plan::Leaf(2));
+        assert_eq!(fold_folder(&open(), &leaves), Outcome::Open);
+        for plan in [
+            both(open(), open(), Plan::Leaf(3)),
+            both(open(), Plan::Leaf(3), open()),
+            both(Plan::Unknown, Plan::Unknown, Plan::Leaf(3)),
+        ] {
+            assert_eq!(fold_folder(&plan, &leaves), Outcome::Open);
+        }
+        let known = both(Plan::Leaf(0), Plan::Leaf(0), open());
+        assert_eq!(fold_folder(&known, &leaves), Outcome::Open);
+        let taken = both(Plan::Leaf(0), Plan::Leaf(0), Plan::Leaf(3));
+        assert_eq!(fold_folder(&taken, &leaves), Outcome::Is(leaves[3]));
+    }
+}

@@ -8,7 +8,7 @@ use std::rc::Rc;
 pub use gix_object::Kind;
 
 use super::packs::index::Index;
-use super::parse::{self, Commit, Defect, Tag, TreeEntry};
+use super::parse::{self, Commit, Tag, TreeEntry};
 use super::store::{Store, View};
 use super::{Layout, RepoError};
 use crate::budget::Budget;
@@ -228,17 +228,6 @@ impl<'r> Reader<'r> {
     pub fn tree(&self, id: &Oid, budget: &Budget) -> Result<Vec<TreeEntry>, RepoError> {
         self.with(id, Kind::Tree, budget, |data, hash| {
             parse::tree(*id, data, hash)
-        })
-    }
-
-    /// As [`Reader::tree`], and judges the tree as `git fsck` would. For trees that a push brings.
-    pub fn tree_with_defects(
-        &self,
-        id: &Oid,
-        budget: &Budget,
-    ) -> Result<(Vec<TreeEntry>, Vec<Defect>), RepoError> {
-        self.with(id, Kind::Tree, budget, |data, hash| {
-            parse::tree_with_defects(*id, data, hash)
         })
     }
 

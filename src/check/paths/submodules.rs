@@ -221,6 +221,10 @@ mod tests {
             "[submodule \"x\"]\n path = x\n url = https://[2001:db8::1]:8443/x\n shallow\n update = rebase\n",
             "[submodule \"x\"]\n path = \"x y\"\n url = https://git.example/a%20b # ext::x\n",
             "[submodule \"x\"]\n path = x\n url = C:\\\\repos\\\\x",
+            "[submodule \"a]b\"] path = x\n[submodule \"a\\\"]b\"] path = x\n",
+            "[submodule \"x\"]\r\n path = x y ; why\r\n shallow\r\n url = https://git.example/a\\\r\n/b\r\n",
+            "[submodule \"x\"]\n path = x\n url = ./a:-b\n url = a/b:-c\n",
+            "[submodule \"x\"]\n path =\tx\t; why\n url = https://git.example/\\\nx\n",
             "[submodule \"x\"]\n path = x\n url = file:///srv/git/x.git\n fetchRecurseSubmodules = on-demand\n",
         ] {
             assert_eq!(odd(text.as_bytes()), None, "{text:?}");
@@ -253,6 +257,14 @@ mod tests {
             "update = !id",
             "Update = \"!\"id",
             "update = \\\n!id",
+            "update = \\\r\n!id",
+            "branch = main\n\turl = ext::x",
+            "branch = main # why\nurl = ext::x",
+            "path = x ../y",
+            "url = \"a\nb\"",
+            "path = x\\ty",
+            "path = \"x\\n\"",
+            "path = \"x\\b\"",
         ] {
             for head in [
                 "[submodule \"x\"]\n\t",
@@ -284,6 +296,10 @@ mod tests {
             "[submodule \"x\"]\nurl = \\q\n",
             "[submodule \"x\"]\nurl ext::x\n",
             "[submodule \"x\"]\n<<<<<<< main\n",
+            "[submodule \"x\ny\"]\n",
+            "[submodule \"x\\\ny\"]\n",
+            "[submodule \"x\"]\npath\rx = y\n",
+            "[submodule \"x\"]\npath = x\\\ry\n",
         ] {
             assert_eq!(odd(text.as_bytes()), Some(super::UNREADABLE), "{text:?}");
         }

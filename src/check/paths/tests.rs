@@ -21,6 +21,8 @@ fn link_targets_inside_the_tree_pass() {
         ("docs/a", "../../b"),
         ("a", ".git/config"),
         ("a", "x/../.GIT/hooks"),
+        ("a", "./../b"),
+        ("docs/a", "..//../b"),
         ("a", "C:\\x"),
         ("a", "..\\x"),
     ] {

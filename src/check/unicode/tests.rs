@@ -126,21 +126,36 @@ fn hidden_text_is_decoded_and_is_one_hit() {
         Some("spells \"rm -rf \\\"x\\\"\"")
     );
     assert_eq!(found[1].detail.as_deref(), Some("U+200B"));
+    assert_eq!(found[0].title, "invisible tag characters that spell a text");
+    let details = |text: &str| -> Vec<String> {
+        let found = hits(Part::Content, "a.rs", text.as_bytes());
+        found.into_iter().filter_map(|hit| hit.detail).collect()
+    };
+    assert_eq!(details("a\u{200b}b\u{200b}"), ["U+200B", "U+200B"]);
+    let four = "\u{200b}".repeat(4);
+    let told = "U+200B U+200B U+200B U+200B";
+    assert_eq!(details(&four), [told]);
+    assert_eq!(
+        details(&format!("{four}\u{200b}")),
+        [format!("{told} and 1 more")]
+    );
 }
 
 #[test]
 fn places_in_utf16_are_those_of_the_file() {
     let text = format!(
-        "\u{feff}{}\u{e4}\u{1f600} \u{202e}x\n",
+        "\u{feff}escape \u{1b}, {}\u{e4}\u{1f600} \u{202e}x\n",
         "ordinary words ".repeat(200)
     );
     let units: Vec<u16> = text.encode_utf16().collect();
-    let at = units.iter().position(|unit| *unit == 0x202e).unwrap();
+    let place = |odd| units.iter().position(|unit| *unit == odd).unwrap();
+    let (escape, at) = (place(0x1b), place(0x202e));
     for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
         let file: Vec<u8> = units.iter().flat_map(|unit| bytes(*unit)).collect();
         let found = hits(Part::Content, "a.cs", &file);
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].bytes, 2 * at..2 * at + 2);
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].bytes, 2 * escape..2 * escape + 2);
+        assert_eq!(found[1].bytes, 2 * at..2 * at + 2);
     }
 }
 

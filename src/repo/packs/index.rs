@@ -149,3 +149,45 @@ impl Index {
         &self.bytes[end - width..end]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An index of the objects 1, 2 and 3, whose checksums nobody looks at.
+    fn made(ids: [u8; 3], is_second: bool) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if is_second {
+            bytes.extend(b"\xfftOc\0\0\0\x02");
+        }
+        for first in 0..=255u32 {
+            bytes.extend(first.min(3).to_be_bytes());
+        }
+        for id in ids {
+            bytes.extend([0; 4].iter().filter(|_| !is_second));
+            bytes.extend([id; 20]);
+        }
+        bytes.extend([0; 24].iter().filter(|_| is_second));
+        bytes.extend([0; 40]);
+        bytes
+    }
+
+    /// Its own checksum tells of damage; whoever crafts an index makes that too.
+    #[test]
+    fn an_index_of_another_length_or_order_is_refused() {
+        for is_second in [false, true] {
+            let is_read = |bytes: &[u8]| Index::of(bytes.to_vec(), HashKind::Sha1).is_some();
+            let sound = made([1, 2, 3], is_second);
+            assert!(is_read(&sound));
+            for bytes in 1..=80 {
+                assert!(!is_read(&sound[..sound.len() - bytes]), "{bytes} less");
+                let longer = [&sound[..], &vec![0; bytes]].concat();
+                // Only the second version may have a table of long offsets.
+                let may_be = is_second && bytes % 8 == 0;
+                assert_eq!(is_read(&longer), may_be, "{bytes} more");
+            }
+            assert!(!is_read(&made([1, 3, 2], is_second)));
+            assert!(!is_read(&made([2, 1, 3], is_second)));
+        }
+    }
+}

@@ -186,7 +186,7 @@ fn a_quarantine_is_told_from_the_store() {
         assert!(found.data.ends_with(b"one more\n"));
         // The whole listing is bounded too.
         let small = Budget::new(Bounds {
-            bytes: 10,
+            bytes: 20 * sent.len() as u64 - 1,
             ..Bounds::default()
         });
         assert!(matches!(
@@ -286,6 +286,12 @@ fn info_alternates_are_followed_as_git_follows_them() {
     fixture.write("deep/store/info/alternates", b"../er/middle\n");
     let circle = Repo::open(Layout::discover(&fixture.path("server.git")).unwrap());
     assert!(circle.is_err() || circle.unwrap().reader().is_stored(&id).is_ok());
+    // A list that cannot be read is not an empty one.
+    let list = fixture.path("deep/store/info/alternates");
+    std::fs::remove_file(&list).unwrap();
+    std::os::unix::fs::symlink("alternates", &list).unwrap();
+    let open = Repo::open(Layout::discover(&fixture.path("server.git")).unwrap());
+    assert!(open.is_err() || open.unwrap().reader().is_stored(&id).is_err());
 }
 
 #[test]
@@ -426,6 +432,40 @@ fn a_repack_under_a_reader_loses_nothing() {
 }
 
 #[test]
+fn a_first_pack_and_many_packs_are_found() {
+    let fixture = Fixture::new(&[]);
+    history(&fixture, 2);
+    let repo = open(&fixture.path("work"));
+    let reader = repo.reader();
+    let loose = fixture.id("work", "HEAD");
+    assert!(reader.is_stored(&loose).unwrap());
+    // All that was loose comes to lie in the first pack, under the reader.
+    fixture.git("work", &["repack", "-q", "-ad"]);
+    assert!(
+        reader
+            .commit(&fixture.id("work", "HEAD~1"), &budget())
+            .is_ok()
+    );
+    let ids: Vec<Oid> = (0..40)
+        .map(|number| {
+            let id = fixture.commit("a", format!("{number}").as_bytes(), "One more");
+            fixture.git("work", &["repack", "-q", "-d"]);
+            id
+        })
+        .collect();
+    let repo = open(&fixture.path("work"));
+    let reader = repo.reader();
+    for id in ids {
+        assert_eq!(reader.commit(&id, &budget()).unwrap().id, id);
+    }
+    let packs = fixture.path("work/.git/objects/pack");
+    std::fs::remove_dir_all(&packs).unwrap();
+    std::fs::write(&packs, b"no folder").unwrap();
+    let found = open(&fixture.path("work")).reader().is_stored(&loose);
+    assert!(found.is_err(), "{found:?}");
+}
+
+#[test]
 fn sizes_are_bounded_before_anything_is_inflated() {
     let fixture = Fixture::new(&[]);
     let id = fixture.commit("big", &vec![b'z'; 3 << 20], &"long message ".repeat(100));
@@ -463,6 +503,10 @@ fn the_empty_tree_needs_no_object() {
     assert_eq!(reader.tree(&empty, &budget()).unwrap(), vec![]);
     assert_eq!(reader.header(&empty).unwrap(), Some((Kind::Tree, 0)));
     assert!(!reader.is_stored(&empty).unwrap());
+    // Any other tree is missing when it is not there.
+    let absent = Oid::from_hex(b"1234567890123456789012345678901234567890").unwrap();
+    let found = reader.tree(&absent, &budget());
+    assert!(matches!(found, Err(RepoError::Missing(_))), "{found:?}");
 }
 
 #[test]

@@ -134,6 +134,13 @@ fn every_object_of_git_once() {
         let version = format!("pack.indexVersion={index}");
         let repack = ["-c", &base, "-c", &version, "repack", "-adfq", "--depth=50"];
         fixture.git("work", &repack);
+        if index == "2" {
+            // Most offsets in the table for large packs.
+            let pack = packs(&fixture, "work", "pack").remove(0);
+            std::fs::remove_file(pack.with_extension("idx")).unwrap();
+            let pack = pack.to_str().unwrap();
+            fixture.git("work", &["index-pack", "--index-version=2,0x40", pack]);
+        }
         // A second pack that shares objects with the first, loose ones, and a clone that borrows.
         versions(&fixture, 12, 20);
         fixture.git("work", &["repack", "-dq"]);
@@ -314,6 +321,14 @@ fn damage_is_told_and_the_rest_goes_on() {
             "{length}"
         );
     }
+    // The count in its head, and the checksum at its end.
+    for at in [11, packed.len() - 1] {
+        let mut bytes = packed.clone();
+        bytes[at] ^= 1;
+        write(&pack, &bytes);
+        let (missing, unread) = shown_or_told(&fixture, &expected, &format!("byte {at}"));
+        assert!(missing == 0 && !unread.is_empty(), "{at}");
+    }
     write(&pack, &packed);
     for at in (0..indexed.len()).step_by(indexed.len() / 80 + 1) {
         let mut bytes = indexed.clone();
@@ -339,6 +354,13 @@ fn damage_is_told_and_the_rest_goes_on() {
     let repo = open(&fixture.path("work/.git"));
     let (seen, unread, _) = all(&repo, 1, &|_| true);
     assert!(seen.is_empty() && unread[0].why.contains("no index"));
+    assert!(pack.ends_with(&unread[0].what), "{unread:?}");
+    // A folder that cannot be listed is not an empty one.
+    let folder = pack.parent().unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+    std::fs::write(folder, b"no folder").unwrap();
+    let make = || -> Keeper<'_> { unreachable!() };
+    assert!(pass(&open(&fixture.path("work/.git")), 1, make).is_err());
 }
 
 #[test]

@@ -34,6 +34,11 @@ fn compare(fixture: &Fixture, dir: &str, step: usize) -> usize {
         );
     }
     assert_eq!(ours(&repo, "refs/"), all);
+    let (every, broken) = repo.all_refs();
+    assert!(broken.is_empty(), "{broken:?}");
+    let every = every.into_iter().map(|(name, id)| (name, id.to_string()));
+    let of_git = all.iter().map(|(name, id)| (super::name(name), id.clone()));
+    assert!(every.eq(of_git));
     for prefix in [
         "refs/heads/",
         "refs/heads/group-3/",
@@ -57,11 +62,17 @@ fn many_refs(fixture: &Fixture, count: usize) -> Vec<(String, Oid)> {
         fixture.commit("a", b"2", "Second"),
     ];
     fixture.git("work", &["tag", "-a", "v1", "-m", "One"]);
+    let tag = fixture.id("work", "v1");
     (0..count)
         .map(|number| {
+            let (kind, id) = match number % 4 {
+                // Packed with a second line, which says what the tag leads to.
+                0 | 1 => ("tags", tag),
+                other => ("heads", ids[other - 2]),
+            };
             let padding = "x".repeat(number % 40);
-            let name = format!("refs/heads/group-{}/b{padding}{number}", number % 7);
-            (name, ids[number % 2])
+            let group = number % 7;
+            (format!("refs/{kind}/group-{group}/b{padding}{number}"), id)
         })
         .collect()
 }
@@ -261,8 +272,12 @@ fn what_cannot_be_read_is_not_taken_for_absent() {
         repo.resolve(&name("refs/heads/packed")).unwrap().value,
         None
     );
-    std::os::unix::fs::symlink("/dev/null", &packed).unwrap();
-    assert!(repo.resolve(&name("refs/heads/packed")).is_err());
+    for target in ["/dev/null", "packed-refs"] {
+        std::os::unix::fs::symlink(target, &packed).unwrap();
+        assert!(repo.resolve(&name("refs/heads/packed")).is_err());
+        assert!(repo.has_any_ref().is_err());
+        std::fs::remove_file(&packed).unwrap();
+    }
     let config = fixture.path("work/.git/config");
     std::fs::remove_file(&config).unwrap();
     assert!(Layout::discover(&fixture.path("work")).is_ok());
@@ -276,10 +291,17 @@ fn head_names_a_branch_or_none() {
     let unborn = open(&fixture.path("server.git"));
     assert_eq!(unborn.head().unwrap(), Some(name("refs/heads/main")));
     assert!(!unborn.has_any_ref().unwrap());
-    fixture.commit("a", b"1", "First");
+    let detached = |repo: &Repo| {
+        let (heads, broken) = repo.detached_heads();
+        assert!(broken.is_empty(), "{broken:?}");
+        heads
+    };
+    assert_eq!(detached(&unborn), []);
+    let id = fixture.commit("a", b"1", "First");
     fixture.git("work", &["checkout", "-q", "--detach"]);
     let repo = open(&fixture.path("work"));
     assert_eq!(repo.head().unwrap(), None);
+    assert_eq!(detached(&repo), [(b"HEAD".to_vec(), id)]);
     assert!(repo.has_any_ref().unwrap());
     fixture.write("work/.git/HEAD", b"ref: elsewhere\n");
     assert!(repo.head().is_err());
@@ -347,6 +369,8 @@ fn reftable_is_read_through_git() {
     let found = repo.resolve(&name("refs/heads/unborn")).unwrap();
     assert_eq!(found.target, name("refs/heads/not-yet"));
     assert_eq!((found.value, found.symbolic), (None, true));
+    // One that leads nowhere yet hides no other.
+    assert_eq!(compare(&fixture, "work", 1), 23);
     assert_eq!(
         repo.resolve(&name("refs/heads/absent")).unwrap().value,
         None
@@ -393,6 +417,19 @@ fn repositories_are_found_from_where_one_stands() {
     }
     assert!(Layout::discover(&fixture.path(".")).is_err());
     assert!(Layout::discover(&fixture.path("nowhere")).is_err());
+    // A folder of a work tree that has some of what a repository has.
+    for file in [
+        "some/HEAD",
+        "some/objects/x",
+        "other/objects/x",
+        "other/refs/x",
+    ] {
+        fixture.write(&format!("work/{file}"), b"x");
+    }
+    for from in ["work/some", "work/other"] {
+        let found = Layout::discover(&fixture.path(from)).unwrap();
+        assert_eq!(found.git_dir, git_dir, "{from}");
+    }
     fixture.write("pointing/.git", b"gitdir: ../work/.git\n");
     assert_eq!(
         Layout::discover(&fixture.path("pointing")).unwrap().git_dir,
@@ -405,4 +442,23 @@ fn repositories_are_found_from_where_one_stands() {
             "{broken:?}"
         );
     }
+}
+
+#[test]
+fn what_is_not_here_is_told_by_the_files_of_a_repository() {
+    let fixture = Fixture::new(&[]);
+    let about = || {
+        let layout = Layout::discover(&fixture.path("work")).unwrap();
+        let about = layout.about().unwrap();
+        (about.is_shallow, about.is_partial)
+    };
+    assert_eq!(about(), (false, false));
+    fixture.write("work/.git/shallow", b"");
+    fixture.write("work/.git/objects/pack/pack-1.promisor", b"");
+    assert_eq!(about(), (false, true));
+    fixture.write("work/.git/shallow", &[b'1'; 41]);
+    std::fs::remove_file(fixture.path("work/.git/objects/pack/pack-1.promisor")).unwrap();
+    assert_eq!(about(), (true, false));
+    fixture.git("work", &["config", "remote.origin.promisor", "true"]);
+    assert_eq!(about(), (true, true));
 }
