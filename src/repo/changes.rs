@@ -182,7 +182,8 @@ fn between(
         let after = trees.load(new.as_ref(), Some(&before))?;
         if let Some(new) = &new {
             met.objects.push(*new);
-            trees.judge(new, &after, &before, path.as_bstr(), &mut met.defects)?;
+            let parents = std::slice::from_ref(&before);
+            trees.judge(new, &after, parents, path.as_bstr(), &mut met.defects)?;
         }
         let sides = [before, after];
         let mut join = Join::new(&sides);

@@ -283,6 +283,7 @@ impl Walk<'_> {
                     "says that it tags a {}, which is a {really}",
                     tag.target_kind
                 ),
+                entry: None,
             });
         }
         self.history.tags.push(NewTag {

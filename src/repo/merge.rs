@@ -169,7 +169,7 @@ impl<'r> Merger<'_, 'r> {
                     tree: id,
                     parents: ids[..parents].to_vec(),
                 });
-                let (before, after) = (&sides[0], &sides[width]);
+                let (after, before) = (&sides[width], &sides[..parents]);
                 self.trees
                     .judge(&id, after, before, path.as_bstr(), &mut met.defects)?;
             }

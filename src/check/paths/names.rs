@@ -134,6 +134,8 @@ impl Names {
                 }
             }
         }
+        // The next commit has another one here, and large folders that many merges change would add up.
+        self.folders.remove(&joined.tree);
         Ok(())
     }
 
