@@ -148,17 +148,21 @@ impl Check for Paths {
         let mut names = Names::default();
         let gone = GoneFiles::of(facts);
         for commit in &facts.history.commits {
+            let at = At {
+                facts,
+                gone: &gone,
+                commit: Some(commit.commit.id),
+                update: commit.updates.first(),
+            };
             for change in &commit.changes {
-                let at = At {
-                    facts,
-                    gone: &gone,
-                    commit: Some(commit.commit.id),
-                    update: commit.updates.first(),
-                };
                 at.judge(change, findings)?;
                 if change.origin != Origin::AutoMerge {
-                    names.judge(&at, Some(commit.commit.tree), change, findings)?;
+                    let tree = Some(commit.commit.tree);
+                    names.judge(&at, tree, &commit.commit.parents, change, findings)?;
                 }
+            }
+            for joined in &commit.joined {
+                names.judge_joined(&at, joined, findings)?;
             }
         }
         for (update, change) in &facts.history.net {
@@ -233,7 +237,8 @@ struct At<'a> {
 impl At<'_> {
     fn judge(&self, change: &Change, findings: &mut Vec<Finding>) -> Result<(), RepoError> {
         if change.origin == Origin::AutoMerge {
-            return Ok(());
+            // Nobody's doing, but what two sides left harmless may be put together.
+            return self.judge_content(change, findings);
         }
         let actor = self.facts.actor;
         let boundary = &actor.boundary;
@@ -325,7 +330,7 @@ impl At<'_> {
         };
         if content.tree.is_some() {
             self.judge(&change, findings)?;
-            return names.judge(self, content.tree, &change, findings);
+            return names.judge(self, content.tree, &[], &change, findings);
         }
         // A bare blob has no path to be asked about: only a boundary that allows every path holds it.
         if let Answer::Refused(decided_by) = self.facts.actor.boundary.may_every_path(PathOp::Add) {

@@ -26,7 +26,7 @@ use crate::finding::{Finding, Level, Part, Place};
 use crate::identity::claims::{self, Claimed};
 use crate::identity::signature::Signers;
 use crate::identity::{self, NotIdentified};
-use crate::policy::{InForce, Kind, Known, Mode, Policy};
+use crate::policy::{InForce, Kind, Known, Mode, Policy, RepositoryPolicy};
 use crate::push::{Errand, Oid, Push, RefName, RefUpdate};
 use crate::redact::FingerprintKey;
 use crate::repo::{History, Repo, RepoError};
@@ -133,14 +133,17 @@ impl State {
             .budget
             .check_refs(updates.len() as u64)
             .map_err(Unjudged::Exhausted)?;
-        if let Some(finding) = origin::narrow(request, &reader, actor)? {
-            let stops = actor.kind != Kind::Human;
-            self.findings.push(finding);
-            if stops {
-                // The boundary cannot be known, so nothing can be measured against it.
-                return Ok(());
+        let own = match origin::narrow(request, &reader, actor)? {
+            Ok(own) => own,
+            Err(finding) => {
+                self.findings.push(finding);
+                if actor.kind != Kind::Human {
+                    // The boundary cannot be known, so nothing can be measured against it.
+                    return Ok(());
+                }
+                None
             }
-        }
+        };
         if self.is_spent(request, actor)? {
             return Ok(());
         }
@@ -148,7 +151,7 @@ impl State {
         self.work.refs.1 = history.moves.len() as u64;
         self.commits = briefs(&history, updates);
         self.claims = claims::of_push(&history, request.budget).map_err(Unjudged::Exhausted)?;
-        self.assist(actor);
+        self.assist(actor, own.as_ref());
         let signers = match actor.boundary.signing().asks() {
             true => Some(signers(request)?),
             false => None,
@@ -194,11 +197,11 @@ impl State {
     }
 
     /// Narrows the boundary of a person whose push carries work of an agent.
-    fn assist(&mut self, actor: &mut identity::Actor) {
+    fn assist(&mut self, actor: &mut identity::Actor, own: Option<&RepositoryPolicy>) {
         if let Some(layer) = actor.assisted.take()
             && self.claims.iter().any(|claimed| !claimed.agent.is_bot)
         {
-            actor.boundary.narrow_by(&layer);
+            actor.boundary.narrow_by(&layer, own);
             self.assisted = Some(layer.name().to_owned());
         }
     }

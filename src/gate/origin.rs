@@ -153,15 +153,15 @@ fn peel(reader: &Reader<'_>, mut id: Oid) -> Result<Oid, RepoError> {
 }
 
 /// Narrows the boundary of `actor` by the repository's own policy, read from the stored trusted ref.
-/// Returns the finding when that policy is there but cannot be used.
+/// Returns that policy, or the finding when it is there but cannot be used.
 pub(super) fn narrow(
     request: &Request<'_>,
     reader: &Reader<'_>,
     actor: &mut Actor,
-) -> Result<Option<Finding>, RepoError> {
+) -> Result<Result<Option<RepositoryPolicy>, Finding>, RepoError> {
     // With one trusted ref there is nothing to choose, and HEAD need not be asked again.
     let head = match request.trusted.len() {
-        0 => return Ok(None), // Nothing is stored yet, so nothing narrows.
+        0 => return Ok(Ok(None)), // Nothing is stored yet, so nothing narrows.
         1 => None,
         _ => request.repo.head()?,
     };
@@ -178,11 +178,11 @@ pub(super) fn narrow(
         place.commit = Some(*tip);
         let mut found = Finding::new("policy/invalid", title, place);
         found.detail = Some(why);
-        Ok(Some(found))
+        Ok(Err(found))
     };
     // A branch holds a commit; only a tag may hold something else, and then no policy.
     if !is_branch(name) && !matches!(reader.header(tip)?, Some((ObjectKind::Commit, _))) {
-        return Ok(None);
+        return Ok(Ok(None));
     }
     let tree = reader.commit(tip, request.budget)?.tree;
     let entries = reader.tree(&tree, request.budget)?;
@@ -190,7 +190,7 @@ pub(super) fn narrow(
         .iter()
         .find(|entry| entry.name == REPOSITORY_POLICY.as_bytes())
     else {
-        return Ok(None);
+        return Ok(Ok(None));
     };
     if entry.mode != Mode::Blob {
         return invalid("it is not a regular file".to_owned());
@@ -210,7 +210,7 @@ pub(super) fn narrow(
     ) {
         Ok(own) => {
             actor.boundary.narrow(&own, actor.kind != Kind::Human);
-            Ok(None)
+            Ok(Ok(Some(own)))
         }
         Err(error) => invalid(error.brief()),
     }

@@ -493,8 +493,13 @@ impl Boundary {
             })
     }
 
-    /// Narrows by another boundary of the server's policy: what either refuses is refused.
-    pub(crate) fn narrow_by(&mut self, layer: &Arc<Layer>) {
+    /// Narrows by another boundary of the server's policy, and by what the repository's own says of that one: what
+    /// any refuses is refused.
+    pub(crate) fn narrow_by(
+        &mut self,
+        layer: &Arc<Layer>,
+        repository: Option<&super::RepositoryPolicy>,
+    ) {
         // A server's boundary without `refs` or `paths` allows none; as a narrower layer it would say nothing of them.
         let mut layer = Layer::clone(layer);
         let nothing = layer.at.clone();
@@ -506,18 +511,25 @@ impl Boundary {
             entries: Vec::new(),
             at: nothing,
         });
-        self.limits.take_minimum(&layer.limits);
-        self.signing.narrow(&layer.signing);
-        self.narrower.push(Arc::new(layer));
+        let own = repository.map(|own| own.layers_for(&layer.name));
+        let own = own.into_iter().flatten().filter(|own| own.name != "*");
+        let own: Vec<Arc<Layer>> = own.cloned().collect();
+        self.add(Arc::new(layer));
+        own.into_iter().for_each(|own| self.add(own));
     }
 
     /// Narrows by what the repository's own policy says of this boundary, and, for agents, of `*`.
     pub fn narrow(&mut self, repository: &super::RepositoryPolicy, is_agent: bool) {
-        let layers = repository.layers_for(&self.server.name);
+        let server = Arc::clone(&self.server);
+        let layers = repository.layers_for(&server.name);
         for layer in layers.filter(|layer| is_agent || layer.name != "*") {
-            self.limits.take_minimum(&layer.limits);
-            self.signing.narrow(&layer.signing);
-            self.narrower.push(layer.clone());
+            self.add(layer.clone());
         }
+    }
+
+    fn add(&mut self, narrower: Arc<Layer>) {
+        self.limits.take_minimum(&narrower.limits);
+        self.signing.narrow(&narrower.signing);
+        self.narrower.push(narrower);
     }
 }

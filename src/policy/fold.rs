@@ -84,7 +84,9 @@ pub(super) fn text(piece: &[u8], folded: &mut Vec<u8>) {
             .chars()
             .filter(|c| !is_ignorable(*c))
             .nfkc()
-            // By way of the capital letter, so that a long s or a Kelvin sign folds as well.
+            // By way of the capital letter, so that a long s or a Kelvin sign folds as well; the capital sharp s has its own
+            // in the small one alone.
+            .flat_map(char::to_lowercase)
             .flat_map(char::to_uppercase)
             .flat_map(char::to_lowercase)
             .filter(|c| !is_ignorable(*c))
@@ -115,44 +117,110 @@ fn is_ignorable(c: char) -> bool {
         | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A | 0xE0000..=0xE0FFF)
 }
 
-/// Whether `component`, folded, may be the 8.3 short name that Windows makes for the long name `long`.
-/// git refuses only those of its own files; here every guarded literal name is covered.
-pub(super) fn is_short_name_of(component: &[u8], long: &[u8]) -> bool {
-    let Some(tilde) = component.iter().position(|byte| *byte == b'~') else {
-        return false;
-    };
-    let (prefix, rest) = (&component[..tilde], &component[tilde + 1..]);
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let extension = match &rest[digits..] {
-        [] => &[][..],
-        [b'.', extension @ ..] => extension,
-        _ => return false,
-    };
-    if digits == 0 || digits > 6 {
-        return false;
+/// An 8.3 short name that Windows makes: `GITHUB~1`, `PACKAG~1.JSO`.
+struct ShortName<'a> {
+    prefix: &'a [u8],
+    digits: usize,
+    extension: &'a [u8],
+}
+
+impl<'a> ShortName<'a> {
+    fn of(component: &'a [u8]) -> Option<Self> {
+        let tilde = component.iter().position(|byte| *byte == b'~')?;
+        let (prefix, rest) = (&component[..tilde], &component[tilde + 1..]);
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let extension = match &rest[digits..] {
+            [] => &[][..],
+            [b'.', extension @ ..] => extension,
+            _ => return None,
+        };
+        (1..=6).contains(&digits).then_some(ShortName {
+            prefix,
+            digits,
+            extension,
+        })
     }
-    let bare: Vec<u8> = long
-        .iter()
+
+    /// How much of a long name it keeps.
+    fn kept(&self) -> usize {
+        6.min(7 - self.digits)
+    }
+
+    /// After four files with one prefix, Windows takes two letters and four hex digits of a hash.
+    fn is_hashed(&self, base: &[u8]) -> bool {
+        self.prefix.len() == 6
+            && base.len() >= 2
+            && self.prefix[..2] == base[..2]
+            && self.prefix[2..].iter().all(u8::is_ascii_hexdigit)
+    }
+
+    fn is_of_base(&self, base: &[u8]) -> bool {
+        let counted = base.len().min(self.kept());
+        self.is_hashed(base) || (self.prefix == &base[..counted] && counted > 0)
+    }
+}
+
+/// Without what Windows leaves out: leading dots, and blanks.
+fn bare(name: &[u8]) -> Vec<u8> {
+    name.iter()
         .skip_while(|byte| **byte == b'.')
         .filter(|byte| **byte != b' ')
         .copied()
-        .collect();
+        .collect()
+}
+
+fn without_dots(name: &[u8]) -> Vec<u8> {
+    name.iter().filter(|byte| **byte != b'.').copied().collect()
+}
+
+/// Whether `component`, folded, may be the 8.3 short name that Windows makes for the long name `long`.
+/// git refuses only those of its own files; here every guarded name is covered.
+pub(super) fn is_short_name_of(component: &[u8], long: &[u8]) -> bool {
+    let Some(short) = ShortName::of(component) else {
+        return false;
+    };
+    let bare = bare(long);
     let (base, long_extension) = match bare.iter().rposition(|byte| *byte == b'.') {
         Some(dot) => (&bare[..dot], &bare[dot + 1..]),
         None => (&bare[..], &[][..]),
     };
-    let base: Vec<u8> = base.iter().filter(|byte| **byte != b'.').copied().collect();
+    let base = without_dots(base);
     let is_short_already = bare.len() == long.len() && base.len() <= 8 && long_extension.len() <= 3;
-    if is_short_already || extension != &long_extension[..long_extension.len().min(3)] {
+    !is_short_already
+        && short.extension == &long_extension[..long_extension.len().min(3)]
+        && short.is_of_base(&base)
+}
+
+/// Whether `component`, folded, may be the 8.3 short name of some name that starts with `start` and ends with `end`, with
+/// whatever between them: what is left of a component with wildcards.
+pub(super) fn is_short_name_between(component: &[u8], start: &[u8], end: &[u8]) -> bool {
+    let Some(short) = ShortName::of(component) else {
         return false;
+    };
+    let start = bare(start);
+    let base = without_dots(&start);
+    if let Some(dot) = end.iter().rposition(|byte| *byte == b'.') {
+        let extension = &end[dot + 1..];
+        if short.extension != &extension[..extension.len().min(3)] {
+            return false;
+        }
+        if base.is_empty() {
+            // Any name with this ending: one that short names keep is matched as it is.
+            return extension.len() > 3;
+        }
+    } else if let Some(dot) = start.iter().rposition(|byte| *byte == b'.') {
+        // The start may hold the whole base: `renovate.json*`.
+        let extension = &start[dot + 1..];
+        let shared = extension.len().min(3);
+        if short.is_of_base(&without_dots(&start[..dot]))
+            && short.extension.starts_with(&extension[..shared])
+        {
+            return true;
+        }
     }
-    let counted = base.len().min(6).min(7 - digits);
-    // After four files with one prefix, Windows takes two letters and four hex digits of a hash.
-    let hashed = prefix.len() == 6
-        && base.len() >= 2
-        && prefix[..2] == base[..2]
-        && prefix[2..].iter().all(u8::is_ascii_hexdigit);
-    hashed || (prefix == &base[..counted] && counted > 0)
+    let shared = base.len().min(short.kept());
+    let is_longer = short.prefix.starts_with(&base[..shared]) && short.prefix.len() <= short.kept();
+    shared > 0 && (is_longer || short.is_hashed(&base))
 }
 
 #[cfg(test)]
@@ -175,6 +243,8 @@ mod tests {
             ("\u{200d}.git\u{200c}hub/x".as_bytes(), ".github/x"),
             ("\u{ff41}gents.md".as_bytes(), "agents.md"),
             ("AGENT\u{17f}.md".as_bytes(), "agents.md"),
+            ("STRA\u{1e9e}E/a".as_bytes(), "strasse/a"),
+            ("stra\u{df}e/a".as_bytes(), "strasse/a"),
             ("\u{212a}ube".as_bytes(), "kube"),
             ("cafe\u{301}".as_bytes(), "caf\u{e9}"),
             (b"...", "..."),
@@ -211,6 +281,34 @@ mod tests {
         ] {
             assert_eq!(
                 is_short_name_of(component, long),
+                expected,
+                "{}",
+                component.escape_ascii()
+            );
+        }
+    }
+
+    #[test]
+    fn short_names_of_what_wildcards_match() {
+        for (component, start, end, expected) in [
+            (&b"jenkin~1"[..], &b"jenkinsfile"[..], &b""[..], true),
+            (b"jenkin~2.old", b"jenkinsfile", b"", true),
+            (b"je1a2b~1", b"jenkinsfile", b"", true),
+            (b"azure-~1.yml", b"azure-pipelines", b".yml", true),
+            (b"azure-~1.yam", b"azure-pipelines", b".yaml", true),
+            (b"azure-~1.txt", b"azure-pipelines", b".yml", false),
+            (b"renova~1.jso", b"renovate.json", b"", true),
+            (b"env~1.loc", b".env.", b"", true),
+            (b"id_ed2~1", b"id_ed25519", b"", true),
+            (b"any~1.key", b"", b".keystore", true),
+            (b"any~1.md", b"", b".prompt.md", false),
+            (b"any~1", b"", b"", false),
+            (b"other~1", b"jenkinsfile", b"", false),
+            (b"jenkinsf~1", b"jenkinsfile", b"", false),
+            (b"jenkinsfile~", b"jenkinsfile", b"", false),
+        ] {
+            assert_eq!(
+                is_short_name_between(component, start, end),
                 expected,
                 "{}",
                 component.escape_ascii()

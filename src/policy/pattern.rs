@@ -192,12 +192,38 @@ pub(super) fn folded_glob_matches(glob: &[u8], folded: &Folded<'_>) -> bool {
     }
     walk(glob, &folded.bytes, &|component, name| {
         component_matches(component, name, true)
-            || (folded.short_names
-                && !component
-                    .iter()
-                    .any(|byte| matches!(byte, b'*' | b'?' | b'['))
-                && fold::is_short_name_of(name, component))
+            || (folded.short_names && is_short_name_of_match(name, component))
     })
+}
+
+/// Whether a name may be the short name of another that the component of a glob matches.
+fn is_short_name_of_match(name: &[u8], component: &[u8]) -> bool {
+    let (mut start, mut end) = (Vec::new(), Vec::new());
+    let mut has_wildcards = false;
+    let mut at = 0;
+    while at < component.len() {
+        match component[at] {
+            b'*' | b'?' => {
+                (has_wildcards, end) = (true, Vec::new());
+                at += 1;
+            }
+            b'[' => {
+                (has_wildcards, end) = (true, Vec::new());
+                at = class_matches(component, at + 1, 0).1;
+            }
+            byte => {
+                let is_escape = byte == b'\\' && at + 1 < component.len();
+                at += usize::from(is_escape);
+                let literal = if has_wildcards { &mut end } else { &mut start };
+                literal.push(component[at]);
+                at += 1;
+            }
+        }
+    }
+    match has_wildcards {
+        true => fold::is_short_name_between(name, &start, &end),
+        false => fold::is_short_name_of(name, &start),
+    }
 }
 
 /// Whether a checked glob without braces matches exactly these bytes.

@@ -103,6 +103,17 @@ fn ops_between(old: Option<Entry>, new: Option<Entry>, add: &mut impl FnMut(Path
     }
 }
 
+/// A folder of a merge commit that none of its parents has as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    /// Its path; empty for the root.
+    pub path: BString,
+    /// What the merge has there.
+    pub tree: Oid,
+    /// What each parent has there.
+    pub parents: Vec<Option<Oid>>,
+}
+
 /// What a comparison meets on the new side, beside the changes.
 #[derive(Debug, Default)]
 pub(super) struct Met {
@@ -110,6 +121,8 @@ pub(super) struct Met {
     pub(super) objects: Vec<Oid>,
     /// What is wrong with the trees among them.
     pub(super) defects: Vec<(BString, Defect)>,
+    /// Folders that a merge made of those of its parents.
+    pub(super) joined: Vec<Joined>,
 }
 
 /// The changes of a commit with one parent, or none, in the order of their paths.
@@ -169,7 +182,8 @@ fn between(
         let after = trees.load(new.as_ref(), Some(&before))?;
         if let Some(new) = &new {
             met.objects.push(*new);
-            trees.judge(new, &after, &before, path.as_bstr(), &mut met.defects)?;
+            let parents = std::slice::from_ref(&before);
+            trees.judge(new, &after, parents, path.as_bstr(), &mut met.defects)?;
         }
         let sides = [before, after];
         let mut join = Join::new(&sides);

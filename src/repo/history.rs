@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use bstr::BString;
 
-use super::changes::{self, Change, Entry, Met};
+use super::changes::{self, Change, Entry, Joined, Met};
 use super::graph::{Graph, Node};
 use super::merge::Merger;
 use super::net;
@@ -55,6 +55,8 @@ pub struct NewCommit {
     pub changes: Vec<Change>,
     /// What is wrong with the trees it brings: folder, defect. Each tree object is told once in a push.
     pub tree_defects: Vec<(BString, Defect)>,
+    /// For a merge: the folders that it made of those of its parents. Names of two sides meet there without any change.
+    pub joined: Vec<Joined>,
 }
 
 /// An annotated tag that its ref did not have before.
@@ -281,6 +283,7 @@ impl Walk<'_> {
                     "says that it tags a {}, which is a {really}",
                     tag.target_kind
                 ),
+                entry: None,
             });
         }
         self.history.tags.push(NewTag {
@@ -429,6 +432,7 @@ impl Walk<'_> {
                 updates: brought,
                 changes,
                 tree_defects: met.defects,
+                joined: met.joined,
             });
         }
         Ok(())

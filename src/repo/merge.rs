@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use bstr::{BString, ByteSlice as _};
 
-use super::changes::{Change, Entry, Met, Origin, finish, path_below};
+use super::changes::{Change, Entry, Joined, Met, Origin, finish, path_below};
 use super::graph::{BASES_MAX, Graph, Node};
 use super::text_merge::{self, ENGINES, Engine, TEXT_MERGE_MAX_BYTES};
 use super::trees::{Join, Tree, Trees};
@@ -164,7 +164,12 @@ impl<'r> Merger<'_, 'r> {
             }
             if let Some(id) = ids[width].filter(|id| !ids[..parents].contains(&Some(*id))) {
                 met.objects.push(id);
-                let (before, after) = (&sides[0], &sides[width]);
+                met.joined.push(Joined {
+                    path: path.clone(),
+                    tree: id,
+                    parents: ids[..parents].to_vec(),
+                });
+                let (after, before) = (&sides[width], &sides[..parents]);
                 self.trees
                     .judge(&id, after, before, path.as_bstr(), &mut met.defects)?;
             }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use bstr::{BStr, BString};
 
-use super::changes::Entry;
+use super::changes::{Entry, path_below};
 use super::parse::{self, Defect, Mode};
 use super::{Kind, Reader, RepoError};
 use crate::budget::Budget;
@@ -206,6 +206,22 @@ impl Tree {
             .is_ok()
     }
 
+    /// Whether it has this very entry.
+    fn has_entry(&self, entry: &parse::RawEntry<'_>) -> bool {
+        let key = Key {
+            name: entry.name,
+            folder: entry.mode.acts_as() == Mode::Tree,
+        };
+        let found = self
+            .items
+            .binary_search_by(|item| self.key_of(item).cmp(&key));
+        found.is_ok_and(|at| {
+            let known = self.entry(at);
+            let is_padded = self.data[self.items[at].start as usize] == b'0';
+            (known.mode, known.id, is_padded) == (entry.mode, entry.id, entry.padded)
+        })
+    }
+
     fn weight(&self) -> usize {
         64 + self.data.len() + self.items.len() * size_of::<Item>()
     }
@@ -304,20 +320,23 @@ impl<'r> Trees<'r> {
         Ok(tree)
     }
 
-    /// What is wrong with a tree that a commit brings, as far as `before`, the same folder in the parent, does not have
+    /// What is wrong with a tree that a commit brings, as far as none of `parents`, the same folder in the parents, has
     /// it already. A tree judged whole is not judged again.
     pub(super) fn judge(
         &mut self,
         id: &Oid,
         tree: &Tree,
-        before: &Tree,
+        parents: &[Rc<Tree>],
         path: &BStr,
         into: &mut Vec<(BString, Defect)>,
     ) -> Result<(), RepoError> {
         if self.judged.contains(id) {
             return Ok(());
         }
-        let (front, back) = tree.shared(before);
+        let (front, back) = match parents.first() {
+            Some(first) => tree.shared(first),
+            None => (0, 0),
+        };
         let changed = &tree.items[front..tree.len() - back];
         let has_twin = |item: &Item| {
             let key = tree.key_of(item);
@@ -326,19 +345,25 @@ impl<'r> Trees<'r> {
                 ..key
             })
         };
-        let defects = if front + back == 0 || !tree.sorted || changed.iter().any(has_twin) {
-            self.judged.insert(*id);
-            parse::tree_with_defects(*id, &tree.data, self.hash)?.1
-        } else {
-            match (changed.first(), changed.last()) {
-                (Some(first), Some(last)) => {
-                    let bytes = &tree.data[first.start as usize..last.end as usize];
-                    parse::tree_with_defects(*id, bytes, self.hash)?.1
-                }
-                _ => Vec::new(),
-            }
+        let mut is_whole = front + back == 0 || !tree.sorted || changed.iter().any(has_twin);
+        let bytes = match (changed.first(), changed.last()) {
+            _ if is_whole => &tree.data[..],
+            (Some(first), Some(last)) => &tree.data[first.start as usize..last.end as usize],
+            _ => &[],
         };
-        into.extend(defects.into_iter().map(|defect| (path.to_owned(), defect)));
+        let is_old = |entry: &parse::RawEntry<'_>| {
+            let is_old = parents.iter().any(|parent| parent.has_entry(entry));
+            is_whole &= !is_old;
+            is_old
+        };
+        let (_, defects) = parse::tree_with_new_defects(*id, bytes, self.hash, is_old)?;
+        if is_whole {
+            self.judged.insert(*id);
+        }
+        into.extend(defects.into_iter().map(|defect| match &defect.entry {
+            Some(name) => (path_below(&path.to_owned(), name), defect),
+            None => (path.to_owned(), defect),
+        }));
         Ok(())
     }
 

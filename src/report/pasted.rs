@@ -1,5 +1,7 @@
 //! The commands of the hints, pasted into a shell over real repositories: afterwards nothing is at fault any more.
 
+mod merges;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -331,54 +333,68 @@ fn a_secret_in_a_file_that_may_not_be_there() {
     assert_eq!(world.ever("main", "docs/b.md"), ["new\n"]);
 }
 
-fn evil_merge(world: &World) -> Oid {
-    world.commit(&[("docs/b.md", "new\n")]);
-    world.git(&["switch", "-q", "-c", "side", "main"]);
-    world.commit(&[("docs/c.md", "new\n")]);
-    world.git(&["switch", "-q", "guide"]);
-    world.git(&["merge", "-q", "--no-commit", "--no-ff", "side"]);
-    world.commit(&[("guarded.yml", "evil\n")])
-}
-
+/// Put back in the first commit alone, the changes of the next would not apply.
 #[test]
-fn an_evil_merge() {
-    for older in [false, true] {
-        let world = World::new();
-        let merge = evil_merge(&world);
-        let mut findings = vec![at(denied(0, "guarded.yml", PathOp::Modify), merge)];
-        findings[0].finding.rule = "merge/evil".into();
-        if older {
-            let later = world.commit(&[("docs/d.md", "new\n"), ("other.yml", "two\n")]);
-            findings.push(at(denied(0, "other.yml", PathOp::Modify), later));
-        }
-        world.paste(&world.decision("main", findings), nothing);
-        assert_eq!(world.ever("main", "guarded.yml"), ["one\n"]);
-        assert_eq!(world.ever("main", "other.yml"), ["one\n"]);
-        assert_eq!(
-            world.git(&["rev-list", "--count", "--merges", "main..HEAD"]),
-            "1"
-        );
-        assert_eq!(world.git(&["show", "HEAD:docs/c.md"]), "new");
-    }
-}
-
-#[test]
-fn a_fault_on_each_side_of_a_merge() {
+fn paths_that_one_commit_after_the_other_changes() {
     let world = World::new();
-    let ours = world.commit(&[("guarded.yml", "two\n")]);
-    world.git(&["switch", "-q", "-c", "side", "main"]);
-    let theirs = world.commit(&[("other.yml", "two\n")]);
-    world.git(&["switch", "-q", "guide"]);
-    world.git(&["merge", "-q", "--no-edit", "side"]);
+    let mut findings = Vec::new();
+    for text in ["two\n", "three\n", "four\n"] {
+        let commit = world.commit(&[
+            ("guarded.yml", text),
+            ("new/added.yml", text),
+            ("docs/a.md", text),
+        ]);
+        findings.push(at(denied(0, "guarded.yml", PathOp::Modify), commit));
+        findings.push(at(denied(0, "new/added.yml", PathOp::Add), commit));
+        world.commit(&[("docs/b.md", text)]);
+    }
+    fs::remove_file(world.work.join("new/added.yml")).unwrap();
+    let gone = world.commit(&[("docs/c.md", "new\n")]);
+    findings.push(at(denied(0, "new/added.yml", PathOp::Delete), gone));
+    world.paste(&world.decision("main", findings), nothing);
+    assert_eq!(world.ever("main", "guarded.yml"), ["one\n"]);
+    assert_eq!(world.ever("main", "new/added.yml"), ["absent"]);
+    assert_eq!(
+        world.ever("main", "docs/a.md"),
+        ["four\n", "three\n", "two\n"]
+    );
+    assert_eq!(world.git(&["rev-list", "--count", "main..HEAD"]), "7");
+    assert_eq!(world.git(&["status", "--short"]), "");
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_file() {
+    let world = World::new();
+    fs::remove_file(world.work.join("guarded.yml")).unwrap();
+    let folder = world.commit(&[("guarded.yml/a", "new\n"), ("docs/b.md", "new\n")]);
+    world.commit(&[("docs/c.md", "new\n")]);
     let decision = world.decision(
         "main",
         vec![
-            at(denied(0, "guarded.yml", PathOp::Modify), ours),
-            at(denied(0, "other.yml", PathOp::Modify), theirs),
+            at(denied(0, "guarded.yml", PathOp::Delete), folder),
+            at(denied(0, "guarded.yml/a", PathOp::Add), folder),
         ],
     );
     world.paste(&decision, nothing);
     assert_eq!(world.ever("main", "guarded.yml"), ["one\n"]);
+    assert_eq!(world.ever("main", "guarded.yml/a"), ["absent"]);
+}
+
+/// A finding about a name says nothing of the ref; it is mended in one go with those that do.
+#[test]
+fn findings_with_and_without_a_ref() {
+    let world = World::new();
+    let first = world.commit(&[("added.yml", "new\n"), ("docs/b.md", "new\n")]);
+    let second = world.commit(&[("other.yml", "two\n")]);
+    world.commit(&[("docs/c.md", "new\n")]);
+    let mut nameless = at(denied(0, "added.yml", PathOp::Add), first);
+    nameless.finding.place.ref_name = None;
+    let decision = world.decision(
+        "main",
+        vec![nameless, at(denied(0, "other.yml", PathOp::Modify), second)],
+    );
+    world.paste(&decision, nothing);
+    assert_eq!(world.ever("main", "added.yml"), ["absent"]);
     assert_eq!(world.ever("main", "other.yml"), ["one\n"]);
 }
 

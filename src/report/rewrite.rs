@@ -3,6 +3,9 @@
 //! The commands work at each stop of a rebase as they do on a branch: `HEAD~1` is the commit before, as it was
 //! mended already.
 
+mod everywhere;
+mod merge;
+
 use std::collections::{HashMap, HashSet};
 
 use bstr::{BString, ByteSlice as _};
@@ -56,12 +59,13 @@ pub(super) fn advise(cure: &mut Cure, decision: &Decision, findings: &[&Judged])
             netto.push(*judged);
             continue;
         }
-        match by_ref
-            .iter_mut()
-            .find(|(name, _)| *name == place.ref_name.as_ref())
-        {
+        // What stands in a commit stands on the ref that brings it, whether the finding says so or not.
+        let brings = place.commit.and_then(|id| order.get(&id));
+        let brings = brings.and_then(|index| decision.commits[*index].refs.first());
+        let of = place.ref_name.as_ref().or(brings);
+        match by_ref.iter_mut().find(|(name, _)| *name == of) {
             Some((_, of_ref)) => of_ref.push(judged),
-            None => by_ref.push((place.ref_name.as_ref(), vec![judged])),
+            None => by_ref.push((of, vec![judged])),
         }
     }
     if !by_ref.is_empty() {
@@ -132,7 +136,7 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
     {
         cure.base = only.commit.parents.first().copied();
         if only.is_bad_merge() {
-            redo_merge(cure, only.commit);
+            merge::at_tip(cure, only);
         } else {
             at_commit(cure, only);
         }
@@ -158,8 +162,19 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
         ]));
         return;
     }
+    if !merges
+        && let Some(base) = base
+        && let Some(paths) = everywhere::paths(faults)
+    {
+        everywhere::put_back(cure, &base, &paths);
+        return;
+    }
     let (redone, mut stops): (Vec<&Fault<'_>>, Vec<&Fault<'_>>) =
         faults.iter().partition(|fault| fault.is_bad_merge());
+    if let ([merge], []) = (redone.as_slice(), stops.as_slice()) {
+        merge::below(cure, merge);
+        return;
+    }
     if merges {
         let order = order_of_replay(decision);
         stops.order_by_key(|fault| order.get(&fault.commit.id));
@@ -276,24 +291,6 @@ fn base(decision: &Decision, faults: &[Fault<'_>]) -> Option<Oid> {
     }
 }
 
-fn redo_merge(cure: &mut Cure, merge: &CommitBrief) {
-    let Some((first, others)) = merge.parents.split_first() else {
-        return;
-    };
-    cure.lines.push(Line::Note(
-        "make the merge again, and leave git's result as it is".into(),
-    ));
-    let first = short(first);
-    cure.lines
-        .push(Line::run(["git", "reset", "--keep", &first]));
-    let mut command = argv(["git", "merge", "--no-ff", "--no-edit"]);
-    command.extend(others.iter().map(|id| BString::from(short(id))));
-    cure.lines.push(Line::Run {
-        argv: command,
-        otherwise: "merge again".into(),
-    });
-}
-
 fn configure_author(cure: &mut Cure, decision: &Decision) {
     match author(decision) {
         Some((user, mail)) => {
@@ -358,6 +355,15 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
             }
         }
     }
+    // A file that is put back takes the place of the folder that replaced it.
+    let below = |path: &&BString| {
+        let parent = |file: &&&BString| {
+            let rest = path.strip_prefix(file.as_slice());
+            rest.is_some_and(|rest| rest.starts_with(b"/"))
+        };
+        !back.iter().any(|file| parent(&file))
+    };
+    out.retain(below);
     with_paths(cure, &["checkout", "HEAD~1"], &back, "put back");
     with_paths(
         cure,

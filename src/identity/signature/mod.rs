@@ -27,6 +27,10 @@ pub const SIGNERS_MAX_BYTES: u64 = 8 << 20;
 /// Largest signature that is looked at, in bytes of its text.
 const SIGNATURE_MAX_BYTES: usize = 64 << 10;
 
+/// By how much issuers date certificates back, so that a clock that is a little behind takes them: `ssh-keygen -V +1h` by up to
+/// two minutes, others by one or less. It is no part of what a certificate is asked to hold at most.
+const DATED_BACK_MAX_SECS: u64 = 120;
+
 /// What stands against a signature. Each is a rule of the check `signatures`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -233,7 +237,9 @@ impl Signers {
         }
         match (wanted.longest, certificate) {
             (None, _) => Ok(()),
-            (Some(longest), Some(certificate)) if certificate.lifetime() <= longest.as_secs() => {
+            (Some(longest), Some(certificate))
+                if certificate.lifetime() <= longest.as_secs() + DATED_BACK_MAX_SECS =>
+            {
                 Ok(())
             }
             (Some(_), Some(_)) => refused(

@@ -6,14 +6,14 @@ mod tree;
 
 use bstr::{BString, ByteSlice as _};
 
+pub(super) use tree::tree;
+pub use tree::tree_with_defects;
+pub use tree::{Mode, TreeEntry};
 #[allow(
     unused_imports,
     reason = "the walk over history reads trees through it"
 )]
-pub(super) use tree::raw_entries;
-pub(super) use tree::tree;
-pub use tree::tree_with_defects;
-pub use tree::{Mode, TreeEntry};
+pub(super) use tree::{RawEntry, raw_entries, tree_with_new_defects};
 
 use super::RepoError;
 use super::objects::Kind;
@@ -26,6 +26,8 @@ pub struct Defect {
     pub rule: &'static str,
     /// One sentence without a full stop, fit to be shown.
     pub what: String,
+    /// The entry of a tree whose name it is about, where that can stand in a path.
+    pub entry: Option<BString>,
 }
 
 const MALFORMED: &str = "object/malformed";
@@ -46,7 +48,11 @@ impl Defects {
         let told = self.0.iter().filter(|defect| defect.rule == rule).count();
         if told < DEFECTS_MAX {
             let what = what();
-            self.0.push(Defect { rule, what });
+            self.0.push(Defect {
+                rule,
+                what,
+                entry: None,
+            });
         }
     }
 

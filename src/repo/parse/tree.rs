@@ -79,7 +79,8 @@ pub(in crate::repo) struct RawEntry<'a> {
     pub(in crate::repo) mode: Mode,
     pub(in crate::repo) name: &'a [u8],
     pub(in crate::repo) id: Oid,
-    padded: bool,
+    /// Its mode starts with a zero.
+    pub(in crate::repo) padded: bool,
 }
 
 impl RawEntry<'_> {
@@ -175,12 +176,29 @@ pub fn tree_with_defects(
     data: &[u8],
     hash: HashKind,
 ) -> Result<(Vec<TreeEntry>, Vec<Defect>), RepoError> {
+    tree_with_new_defects(id, data, hash, |_| false)
+}
+
+/// [`tree_with_defects`] without the defects of single entries that were there before.
+pub(in crate::repo) fn tree_with_new_defects(
+    id: Oid,
+    data: &[u8],
+    hash: HashKind,
+    mut is_old: impl FnMut(&RawEntry<'_>) -> bool,
+) -> Result<(Vec<TreeEntry>, Vec<Defect>), RepoError> {
     let mut defects = Defects::default();
     let mut order = Order::default();
     let mut entries = Vec::new();
     for entry in raw_entries(id, data, hash) {
         let entry = entry?;
+        let told = defects.0.len();
         judge_entry(&entry, &mut defects);
+        if defects.0.len() > told && is_old(&entry) {
+            defects.0.truncate(told);
+        }
+        for defect in &mut defects.0[told..] {
+            defect.entry = (defect.rule != MALFORMED).then(|| entry.name.into());
+        }
         order.judge(&entry, &mut defects);
         entries.push(TreeEntry {
             mode: entry.mode,

@@ -348,7 +348,8 @@ fn short_lives_alone() {
     let known = signers(&allowed, None);
     for (name, longest, expected) in [
         ("hour", Some(3600), Ok(())),
-        ("hour", Some(3599), Err(Fault::LongLived)),
+        ("hour", Some(3600 - 120), Ok(())),
+        ("hour", Some(3600 - 121), Err(Fault::LongLived)),
         ("ever", Some(3600), Err(Fault::LongLived)),
         ("ed", Some(3600), Err(Fault::LongLived)),
         ("ever", None, Ok(())),
