@@ -105,7 +105,7 @@ fn thousands_of_packed_refs_resolve_as_git_resolves_them() {
         assert_eq!(found.target, name(absent));
     }
     // A loose ref goes before a packed one, and a deleted one is gone.
-    fixture.git("work", &["update-ref", "refs/heads/group-3/bxxx3", "HEAD"]);
+    fixture.git("work", &["update-ref", "refs/heads/group-3/bxxx3", "HEAD~"]);
     fixture.git(
         "work",
         &["update-ref", "-d", "refs/heads/group-3/bxxxxxxxxxx10"],
