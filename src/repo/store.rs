@@ -50,8 +50,8 @@ impl Store {
     }
 }
 
-/// So many indices stay open while they are asked. Of the others only large ones do, of which git makes few.
-const OPEN_MAX: usize = 128;
+/// So many packs and their indices stay open while they are asked. Of the others only large ones do.
+const OPEN_MAX: usize = 48;
 
 /// How often the packs are listed again for one question.
 const LISTED_AGAIN_MAX: usize = 3;
@@ -186,7 +186,7 @@ impl<'r> View<'r> {
         if let Some(text) = self.read_at(id, located, budget)? {
             return Ok(Some(text));
         }
-        // A loose object is removed when it was packed.
+        // What was loose is packed, or what was packed is packed anew.
         *self.located.borrow_mut() = None;
         match self.locate(id)? {
             Some(again) if (again.kind, again.size) == (located.kind, located.size) => {
@@ -207,8 +207,11 @@ impl<'r> View<'r> {
                 let listing = self.listing()?;
                 let of = listing.packs[*pack].opened();
                 let unpacking = &mut *self.unpacking.borrow_mut();
-                let object = of.and_then(|of| unpacking.object(of, *pack, *offset, budget));
-                Some(object.map_err(|trouble| trouble.of(id))?.1)
+                match of.and_then(|of| unpacking.object(of, *pack, *offset, budget)) {
+                    Ok((_, text)) => Some(text),
+                    Err(Trouble::Gone) => None,
+                    Err(trouble) => return Err(trouble.of(id)),
+                }
             }
             Place::Loose(path) => self.read_loose(id, path)?,
         };

@@ -1,42 +1,57 @@
 //! The bytes of one file, read where they are asked for; a small file that is asked often is read whole.
 
 use std::fs::File;
-use std::io::{Error, ErrorKind, Result};
+use std::io::{ErrorKind, Result};
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::repo::open_file;
 
 /// After so many reads a small file is read whole.
 const READS_BEFORE_WHOLE: u32 = 32;
 
+/// From this length on a file stays open whatever there is beside it: git makes few large ones. In bytes.
+const LARGE_BYTES: u64 = 1 << 20;
+
 /// See the module. Shared between threads.
 pub(super) struct Bytes {
-    /// `None`: it was read whole.
-    file: Option<File>,
+    held: Held,
     length: u64,
-    /// In bytes: of at most this length it is small.
-    small: u64,
+    whole_max: u64,
     reads: AtomicU32,
     whole: OnceLock<Vec<u8>>,
 }
 
+enum Held {
+    Open(File),
+    /// Opened again for each read: a process has only so many open files.
+    Path(PathBuf),
+}
+
 impl Bytes {
-    /// `may_stay_open`: a process has only so many open files. A large one stays open all the same.
-    pub(super) fn open(path: &Path, small: u64, may_stay_open: bool) -> Result<Self> {
-        let file = crate::repo::open_file(path)?;
-        let mut bytes = Bytes {
-            length: file.metadata()?.len(),
-            file: Some(file),
-            small,
+    /// `whole_max`: the longest file that is read whole, in bytes.
+    pub(super) fn open(path: &Path, whole_max: u64, may_stay_open: bool) -> Result<Self> {
+        let file = open_file(path)?;
+        let length = file.metadata()?.len();
+        Ok(Bytes {
+            held: match may_stay_open || length >= LARGE_BYTES {
+                true => Held::Open(file),
+                false => Held::Path(path.to_owned()),
+            },
+            length,
+            whole_max,
             reads: AtomicU32::new(0),
             whole: OnceLock::new(),
-        };
-        if !may_stay_open && bytes.length <= small {
-            bytes.read_whole()?;
-            bytes.file = None;
+        })
+    }
+
+    fn with_file<T>(&self, work: impl FnOnce(&File) -> Result<T>) -> Result<T> {
+        match &self.held {
+            Held::Open(file) => work(file),
+            Held::Path(path) => work(&open_file(path)?),
         }
-        Ok(bytes)
     }
 
     /// In bytes.
@@ -59,7 +74,7 @@ impl Bytes {
 
     /// Reads what stands from an offset on, as far as it goes.
     pub(super) fn read_some(&self, at: u64, into: &mut [u8]) -> Result<usize> {
-        if self.length <= self.small
+        if self.length <= self.whole_max
             && self.reads.fetch_add(1, Ordering::Relaxed) == READS_BEFORE_WHOLE
         {
             self.read_whole()?;
@@ -71,28 +86,25 @@ impl Bytes {
             into[..count].copy_from_slice(&from[..count]);
             return Ok(count);
         }
-        let Some(file) = &self.file else {
-            return Err(Error::other("it is not open"));
-        };
-        let mut filled = 0;
-        while filled < into.len() {
-            match file.read_at(&mut into[filled..], at + filled as u64) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+        self.with_file(|file| {
+            let mut filled = 0;
+            while filled < into.len() {
+                match file.read_at(&mut into[filled..], at + filled as u64) {
+                    Ok(0) => break,
+                    Ok(count) => filled += count,
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
             }
-        }
-        Ok(filled)
+            Ok(filled)
+        })
     }
 
     fn read_whole(&self) -> Result<()> {
-        if let Some(file) = &self.file {
-            let mut whole = vec![0; usize::try_from(self.length).unwrap_or(usize::MAX)];
-            file.read_exact_at(&mut whole, 0)?;
-            // Another thread may have been first.
-            let _ = self.whole.set(whole);
-        }
+        let mut whole = vec![0; usize::try_from(self.length).unwrap_or(usize::MAX)];
+        self.with_file(|file| file.read_exact_at(&mut whole, 0))?;
+        // Another thread may have been first.
+        let _ = self.whole.set(whole);
         Ok(())
     }
 }

@@ -9,8 +9,8 @@ use crate::push::{HashKind, Oid};
 const FAN: usize = 256;
 /// Where an offset says that it stands in the table of long ones.
 const LONG: u32 = 1 << 31;
-/// A small index, in bytes.
-const SMALL_BYTES: u64 = 1 << 20;
+/// Longest index that is read whole, in bytes.
+const WHOLE_MAX_BYTES: u64 = 1 << 20;
 /// Ids that are read at once around the place where one is likely to be.
 const NEAR: usize = 64;
 
@@ -32,7 +32,7 @@ impl Lookup {
         hash: HashKind,
         may_stay_open: bool,
     ) -> std::io::Result<Lookup> {
-        let bytes = Bytes::open(path, SMALL_BYTES, may_stay_open)?;
+        let bytes = Bytes::open(path, WHOLE_MAX_BYTES, may_stay_open)?;
         let length = bytes.len();
         let mut start = [0; 8 + 4 * FAN];
         let most = length.min(start.len() as u64) as usize;

@@ -16,8 +16,8 @@ use crate::repo::packs::delta;
 use crate::repo::packs::reading::{Reading, Stream};
 use crate::repo::{Kind, RepoError};
 
-/// A small pack, in bytes.
-const SMALL_BYTES: u64 = 4 << 20;
+/// Longest pack that is read whole, in bytes: what a push brings, most often.
+const WHOLE_MAX_BYTES: u64 = 2 << 20;
 /// What is read at once of others: neighbours are decoded one after another.
 const WINDOW_BYTES: usize = 16 << 10;
 /// Longest header of an entry: its size, and the id of a base.
@@ -132,15 +132,23 @@ impl Packed {
     pub(super) fn opened(&self) -> Result<Opened<'_>, Trouble> {
         let index = self.index()?;
         let path = self.index_path.with_extension("pack");
-        let bytes = self.opened.get_or_init(|| open(&path, index, self.hash));
+        let open = || open(&path, index, self.hash, self.may_stay_open);
+        let bytes = self.opened.get_or_init(open);
         let bytes = bytes.as_ref().map_err(Trouble::clone)?;
         Ok(Opened { index, bytes })
     }
 }
 
 /// Opens a pack that its index speaks of.
-fn open(path: &Path, index: &Lookup, hash: HashKind) -> Result<Bytes, Trouble> {
-    let bytes = Bytes::open(path, SMALL_BYTES, true)?;
+fn open(
+    path: &Path,
+    index: &Lookup,
+    hash: HashKind,
+    may_stay_open: bool,
+) -> Result<Bytes, Trouble> {
+    // Of hundreds of small packs none is kept in memory.
+    let whole_max = if may_stay_open { WHOLE_MAX_BYTES } else { 0 };
+    let bytes = Bytes::open(path, whole_max, may_stay_open)?;
     let width = hash.len_in_bytes();
     let end = bytes.len().checked_sub(width as u64);
     let end = end

@@ -164,3 +164,43 @@ fn what_is_no_file_is_not_waited_for() {
     let found = open(&fixture.path("work")).reader().commit(&id, &budget());
     assert!(matches!(found, Err(RepoError::Corrupt { .. })), "{found:?}");
 }
+
+/// More packs than stay open: each object in a pack of its own.
+#[test]
+fn hundreds_of_packs_are_read_with_few_open_files() {
+    let fixture = Fixture::new(&[]);
+    let mut stream = String::new();
+    for number in 0..100 {
+        stream.push_str(&format!(
+            "commit refs/heads/main\ncommitter A <a@example.com> {} +0000\ndata 1\nc\n\
+             M 100644 inline a\ndata 4\n{number:04}\ncheckpoint\n\n",
+            1_700_000_000 + number
+        ));
+    }
+    let import = ["-c", "fastimport.unpackLimit=0", "fast-import", "--quiet"];
+    assert!(fixture.git_with("server.git", &import, stream.as_bytes()).0);
+    let repo = open(&fixture.path("server.git"));
+    let (reader, budget) = (repo.reader(), budget());
+    let tip = fixture.id("server.git", "main");
+    // Other tests of this process have files open too.
+    let own = fixture.path("server.git");
+    let open_files = || {
+        let files = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let links = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+        links.filter(|link| link.starts_with(&own)).count()
+    };
+    let (mut at, mut count) = (Some(tip), 0);
+    while let Some(id) = at {
+        let commit = reader.commit(&id, &budget).unwrap();
+        assert_eq!(reader.tree(&commit.tree, &budget).unwrap().len(), 1);
+        at = commit.parents.first().copied();
+        count += 1;
+    }
+    assert_eq!(count, 100);
+    assert!((1..=96).contains(&open_files()), "{}", open_files());
+    // A repack under it.
+    fixture.git("server.git", &["repack", "-q", "-ad"]);
+    let first = fixture.id("server.git", "main~99");
+    assert!(reader.commit(&first, &budget).is_ok());
+    assert!(reader.commit(&tip, &budget).is_ok());
+}
