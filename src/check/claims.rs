@@ -2,7 +2,7 @@
 
 use crate::check::{Check, Facts, Rule};
 use crate::finding::{Finding, Level, Part, Place};
-use crate::identity::claims::{MESSAGE_MAX_BYTES, Trailer, are_one_agent};
+use crate::identity::claims::{Agent, MESSAGE_MAX_BYTES, Trailer, are_one_agent, of_name};
 use crate::policy::Kind;
 use crate::push::Oid;
 use crate::redact::Quoted;
@@ -10,6 +10,12 @@ use crate::repo::{RepoError, Signature};
 
 /// See the module.
 pub(super) struct Claims;
+
+/// Places in the table.
+const APPROVAL: usize = 0;
+const IDENTITY: usize = 1;
+const BOT: usize = 2;
+const AGENT: usize = 3;
 
 static RULES: &[Rule] = &[
     Rule {
@@ -31,6 +37,16 @@ static RULES: &[Rule] = &[
         doc: "Author, committer or tagger has the mail address of another identity of the policy (its `authors:` or \
               `match: email`). An identity with `authors:` is held to these instead: `identity/author-mismatch`.",
         default: Level::Deny,
+        default_human: Level::Off,
+        fixed: false,
+    },
+    Rule {
+        id: "claim/bot",
+        title: "the commit carries the name of a bot",
+        doc: "Author, committer or tagger is a bot with a fixed task (marked as such in [claims.md](claims.md)), and neither the \
+              name nor the account of the identity has the bot's name in it. An identity with `authors:` is held to \
+              these instead: `identity/author-mismatch`.",
+        default: Level::Warn,
         default_human: Level::Off,
         fixed: false,
     },
@@ -77,13 +93,18 @@ impl Check for Claims {
                 (Part::Committer, &commit.committer),
             ];
             for (part, signature) in names {
-                if let Some(whose) = of_another(facts, signature) {
-                    found(part, RULES[1].title, RULES[1].id, whose);
+                if let Some((rule, whose)) = of_another(facts, signature) {
+                    found(part, rule.title, rule.id, whose);
                 }
             }
             let own = [&commit.author, &commit.committer];
             for approval in approvals(facts, &commit.message, &own) {
-                found(Part::Message, RULES[0].title, RULES[0].id, approval);
+                found(
+                    Part::Message,
+                    RULES[APPROVAL].title,
+                    RULES[APPROVAL].id,
+                    approval,
+                );
             }
         }
         for new in &facts.history.tags {
@@ -98,16 +119,21 @@ impl Check for Claims {
                     findings,
                 );
             };
-            if let Some(whose) = tag
+            if let Some((rule, whose)) = tag
                 .tagger
                 .as_ref()
                 .and_then(|tagger| of_another(facts, tagger))
             {
-                found(Part::Tagger, RULES[1].title, RULES[1].id, whose);
+                found(Part::Tagger, rule.title, rule.id, whose);
             }
             let own: Vec<&Signature> = tag.tagger.iter().collect();
             for approval in approvals(facts, &tag.message, &own) {
-                found(Part::TagMessage, RULES[0].title, RULES[0].id, approval);
+                found(
+                    Part::TagMessage,
+                    RULES[APPROVAL].title,
+                    RULES[APPROVAL].id,
+                    approval,
+                );
             }
         }
         Ok(())
@@ -141,20 +167,30 @@ fn named(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
         place.commit = first;
         place.also_in = rest.to_vec();
         place.ref_name = facts.ref_of(&[claimed.update]);
-        let mut found = Finding::new(RULES[2].id, RULES[2].title, place);
+        let mut found = Finding::new(RULES[AGENT].id, RULES[AGENT].title, place);
         found.detail = Some(claimed.to_string());
         findings.push(found);
     }
 }
 
-/// Whose address it is, in words, where the pusher has no names of its own to be held to.
-fn of_another(facts: &Facts<'_>, signature: &Signature) -> Option<String> {
+/// Whose name it is, in words, where the pusher has no names of its own to be held to.
+fn of_another(facts: &Facts<'_>, signature: &Signature) -> Option<(&'static Rule, String)> {
     if !facts.actor.authors.is_empty() {
         return None;
     }
     let own = facts.actor.name.as_deref();
-    let whose = facts.policy.whose_mail(&signature.email, own)?;
-    Some(format!("{} of \"{whose}\"", Quoted(&signature.email)))
+    if let Some(whose) = facts.policy.whose_mail(&signature.email, own) {
+        let words = format!("{} of \"{whose}\"", Quoted(&signature.email));
+        return Some((&RULES[IDENTITY], words));
+    }
+    let is_own = |bot: &Agent| {
+        [own, facts.push.pusher.account.as_deref()]
+            .into_iter()
+            .flatten()
+            .any(|name| name.to_lowercase().contains(bot.id))
+    };
+    let bot = of_name(&signature.name, &signature.email).find(|bot| bot.is_bot && !is_own(bot))?;
+    Some((&RULES[BOT], bot.name.to_owned()))
 }
 
 /// The trailers of a message by which somebody else takes responsibility.

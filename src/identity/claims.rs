@@ -287,7 +287,8 @@ They serve three ends.
   refuses is refused. Commits that are on a trusted ref already do not count. Bots with a fixed task do not narrow.
 - **No word in the name of others.** An agent's commit with `Signed-off-by`, `Reviewed-by`, `Approved-by`, `Acked-by`,
   `Tested-by` or `Verified-by` (or several in one: `Reviewed-and-tested-by`) of anybody else is refused (`claim/approval`), and so is one with the address of another
-  identity of the policy (`claim/identity`). `Co-authored-by` is no approval. Both are of the check `claims`.
+  identity of the policy (`claim/identity`). An agent without `authors:` that commits in the name of a bot with a fixed task is
+  told (`claim/bot`), unless its name or account has the bot's in it. `Co-authored-by` is no approval. All are of the check `claims`.
 
 Addresses count whole, in any case; a name counts alone only where the table has one. Trailers are read anywhere in the first
 MiB of a message (an agent's longer one is refused), in any case, with blanks or other dashes for the hyphens, in letters that only look Latin, and with
