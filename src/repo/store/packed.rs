@@ -199,7 +199,7 @@ impl Window {
             return Ok(whole.get(start..).unwrap_or_default());
         }
         let end = self.at + self.bytes.len() as u64;
-        let is_inside = self.pack == pack && at >= self.at && at + least <= end;
+        let is_inside = self.pack == pack && at >= self.at && at.saturating_add(least) <= end;
         if !is_inside {
             // Bases stand before what is made from them, most of them not far.
             (self.pack, self.at) = (pack, at.saturating_sub(WINDOW_BYTES as u64 / 4));
@@ -320,9 +320,11 @@ impl Unpacking {
         for (at, entry) in deltas.into_iter().rev() {
             // Whoever sends a pack says how long its chains are.
             budget.check_time()?;
-            match self.delta.take() {
-                Some((of_pack, place, known)) if of_pack == pack && place == at => delta = known,
-                _ => self.inflate(of, pack, &entry, &mut delta)?,
+            let is_known =
+                |(of_pack, place, _): &mut (usize, u64, Vec<u8>)| (*of_pack, *place) == (pack, at);
+            match self.delta.take_if(is_known) {
+                Some((.., known)) => delta = known,
+                None => self.inflate(of, pack, &entry, &mut delta)?,
             }
             let mut made = Vec::new();
             delta::apply(&delta, &text, &mut made, &mut self.parts)?;
