@@ -211,7 +211,7 @@ fn between(
 }
 
 /// `folder/name`.
-pub(super) fn path_below(folder: &BString, name: &[u8]) -> BString {
+pub fn path_below(folder: &BString, name: &[u8]) -> BString {
     let mut path = Vec::with_capacity(folder.len() + 1 + name.len());
     if !folder.is_empty() {
         path.extend_from_slice(folder);

@@ -32,7 +32,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-pub use changes::{Change, Entry, Joined, Origin};
+pub use changes::{Change, Entry, Joined, Origin, path_below};
 pub use differ::{Differ, Differing};
 pub use history::{History, NewCommit, NewContent, NewTag, contains};
 pub use layout::{About, Layout, RefStorage};

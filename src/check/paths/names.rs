@@ -10,7 +10,7 @@ use crate::finding::Finding;
 use crate::policy;
 use crate::push::Oid;
 use crate::redact::Quoted;
-use crate::repo::{Change, Entry, Joined, Mode, Origin, RepoError, TreeEntry};
+use crate::repo::{Change, Entry, Joined, Mode, Origin, RepoError, TreeEntry, path_below};
 
 /// Folders that were read already, so that each is read once, and paths that were told, so that each is told once.
 #[derive(Default)]
@@ -95,17 +95,27 @@ impl Names {
             .collect();
         let mut views = vec![(joined.path.clone(), vec![joined.tree], parents)];
         while let Some((path, view, parents)) = views.pop() {
-            for form in self.twins(at, &view)? {
+            let twins = self.twins(at, &view)?;
+            // Read once, however many twins there are.
+            let (entries, old) = match twins.is_empty() {
+                true => Default::default(),
+                false => (
+                    by_form(at, &view)?,
+                    by_form(at, parents.first().map_or(&[], Vec::as_slice))?,
+                ),
+            };
+            for form in twins {
                 let count = self.count(at, &view, &form)?;
                 let mut known = false;
                 for parent in &parents {
                     known |= self.count(at, parent, &form)? >= count;
                 }
-                let entry = self.entry(at, &view, parents.first(), &form)?;
-                let Some(entry) = entry else { continue };
+                let Some(entry) = new_of(&entries, &old, &form) else {
+                    continue;
+                };
                 let path = path_below(&path, &entry.name);
                 if !known {
-                    self.tell_joined(at, path, &entry, None, findings);
+                    self.tell_joined(at, path, entry, None, findings);
                     continue;
                 }
                 // Twins of old are one folder, in which others may meet.
@@ -119,7 +129,12 @@ impl Names {
                 }
             }
             for id in &view {
-                for (name, spelled) in &self.folder(at, *id)?.mixed {
+                let folder = self.folder(at, *id)?;
+                if folder.mixed.is_empty() {
+                    continue;
+                }
+                let entries = by_form(at, &[*id])?;
+                for (name, spelled) in &folder.mixed {
                     let mut known = self.count(at, &view, spelled)? == 0;
                     for parent in &parents {
                         let both = self.count(at, parent, &policy::folded(name))? > 0
@@ -127,9 +142,9 @@ impl Names {
                         known |= both;
                     }
                     let form = policy::folded(name);
-                    if !known && let Some(entry) = self.entry(at, &[*id], None, &form)? {
+                    if !known && let Some(entry) = new_of(&entries, &ByForm::new(), &form) {
                         let path = path_below(&path, name);
-                        self.tell_joined(at, path, &entry, Some(spelled), findings);
+                        self.tell_joined(at, path, entry, Some(spelled), findings);
                     }
                 }
             }
@@ -263,29 +278,6 @@ impl Names {
         Ok(twins)
     }
 
-    /// An entry with a form; if there is one, one that `before` lacks.
-    fn entry(
-        &mut self,
-        at: &At<'_>,
-        view: &[Oid],
-        before: Option<&View>,
-        form: &[u8],
-    ) -> Result<Option<TreeEntry>, RepoError> {
-        let read = |view: &[Oid]| -> Result<Vec<TreeEntry>, RepoError> {
-            let mut entries = Vec::new();
-            for id in view {
-                entries.extend(at.facts.reader.tree(id, at.facts.budget)?);
-            }
-            entries.retain(|entry| policy::folded(&entry.name) == form);
-            Ok(entries)
-        };
-        let old = read(before.map_or(&[], Vec::as_slice))?;
-        let mut entries = read(view)?;
-        let is_new = |entry: &TreeEntry| old.iter().all(|old| old.name != entry.name);
-        let index = entries.iter().position(is_new).unwrap_or(0);
-        Ok((index < entries.len()).then(|| entries.swap_remove(index)))
-    }
-
     fn folder(&mut self, at: &At<'_>, id: Oid) -> Result<Rc<Folder>, RepoError> {
         match self.folders.entry(id) {
             hash_map::Entry::Occupied(known) => Ok(Rc::clone(known.get())),
@@ -312,11 +304,26 @@ impl Names {
     }
 }
 
-fn path_below(folder: &BString, name: &[u8]) -> BString {
-    match folder.is_empty() {
-        true => name.into(),
-        false => [folder.as_slice(), name].join(&b'/').into(),
+/// Entries of folders by their folded form.
+type ByForm = HashMap<Vec<u8>, Vec<TreeEntry>>;
+
+fn by_form(at: &At<'_>, view: &[Oid]) -> Result<ByForm, RepoError> {
+    let mut entries = ByForm::new();
+    for id in view {
+        for entry in at.facts.reader.tree(id, at.facts.budget)? {
+            let form = policy::folded(&entry.name);
+            entries.entry(form).or_default().push(entry);
+        }
     }
+    Ok(entries)
+}
+
+/// An entry with a form; if there is one, one that `before` lacks.
+fn new_of<'e>(entries: &'e ByForm, before: &ByForm, form: &[u8]) -> Option<&'e TreeEntry> {
+    let old = before.get(form).map_or(&[][..], Vec::as_slice);
+    let is_new = |entry: &&TreeEntry| old.iter().all(|old| old.name != entry.name);
+    let entries = entries.get(form)?;
+    entries.iter().find(is_new).or_else(|| entries.first())
 }
 
 /// Why a file name cannot exist on some systems.
