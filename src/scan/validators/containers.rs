@@ -365,8 +365,14 @@ pub(super) fn s_expression(text: &[u8], value: Range<usize>) -> (Judgement, Rang
                 Some((number.unwrap_or_default(), length, true))
             }
             b'"' => {
-                let length = rest[1..].iter().take_while(|byte| **byte != b'"').count();
-                Some((rest[1..1 + length].to_vec(), length + 2, false))
+                // A short number that happens to be nearly text is written as a string; a backslash stands before a
+                // quote in it.
+                let mut length = 1;
+                while rest.get(length).is_some_and(|byte| *byte != b'"') {
+                    length += 1 + usize::from(rest[length] == b'\\');
+                }
+                let inner = rest.get(1..length).unwrap_or(&rest[1..]);
+                Some((inner.to_vec(), length + 1, false))
             }
             digit if digit.is_ascii_digit() => {
                 let digits = rest

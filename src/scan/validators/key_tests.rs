@@ -226,6 +226,18 @@ fn containers_of_other_programs() {
         containers::s_expression(stars.as_bytes(), 0..17).0,
         Judgement::Refuted
     );
+    // A salt that is nearly text is a string, perhaps with a quote in it.
+    for salt in [r#""_.n6..\"""#, r#""\\.n6..\\""#, "#0011223344556677#"] {
+        let digits = "0A1B".repeat(20);
+        let key = format!(
+            r#"(protected-private-key (ecc (q #40#)(protected aes ((sha1 {salt} "1")#00#)#{digits}#)))"#
+        );
+        assert_eq!(
+            containers::s_expression(key.as_bytes(), 0..27),
+            (Judgement::Plausible, 0..key.len()),
+            "{salt}"
+        );
+    }
     for key in ["{minisign}", "{signify}"] {
         assert_eq!(
             containers::signify(made(key).as_bytes()),
