@@ -65,32 +65,47 @@ pub(super) fn judge(
     work.texts.0 += jobs.len() as u64;
     pass.names(history, &jobs, findings)?;
     work.commits.1 += pass.messages(history, findings)?;
-    let results: Vec<Result<Judged, Unjudged>> = if jobs.len() < PARALLEL_FROM_TEXTS {
+    let order = by_path(&jobs);
+    let run = |reader: &Reader<'_>, order: &[usize]| -> Vec<(usize, Result<Judged, Unjudged>)> {
         let mut blobs = Blobs::new(reader);
-        jobs.iter().map(|job| pass.blob(&mut blobs, job)).collect()
-    } else {
-        let runs = jobs.par_chunks(jobs.len().div_ceil(rayon::current_num_threads()));
-        let run = |jobs: &[Job<'_>]| {
-            // Neighbours in the history have their earlier versions in common: one run, one cache.
-            let reader = request.repo.reader();
-            let mut blobs = Blobs::new(&reader);
-            jobs.iter()
-                .map(|job| pass.blob(&mut blobs, job))
-                .collect::<Vec<_>>()
-        };
-        runs.flat_map_iter(run).collect()
+        let one = |&job: &usize| (job, pass.blob(&mut blobs, &jobs[job]));
+        order.iter().map(one).collect()
     };
+    let mut results = if jobs.len() < PARALLEL_FROM_TEXTS {
+        run(reader, &order)
+    } else {
+        let runs = order.par_chunks(order.len().div_ceil(rayon::current_num_threads()));
+        runs.flat_map_iter(|order| run(&request.repo.reader(), order))
+            .collect()
+    };
+    results.sort_unstable_by_key(|(job, _)| *job);
     let mut lines = 0_u64;
-    for result in results {
-        let judged = result?;
-        findings.extend(judged.findings);
-        lines = lines.saturating_add(judged.lines);
-        work.bytes += judged.bytes;
-        work.texts.1 += 1;
+    let mut stopped = None;
+    for (_, result) in results {
+        match result {
+            Ok(judged) => {
+                findings.extend(judged.findings);
+                lines = lines.saturating_add(judged.lines);
+                work.bytes += judged.bytes;
+                work.texts.1 += 1;
+            }
+            Err(why) => stopped = stopped.or(Some(why)),
+        }
+    }
+    if let Some(why) = stopped {
+        return Err(why);
     }
     work.added_lines = lines;
     findings.extend(check::too_many_lines(actor.boundary.limits(), lines));
     Ok(())
+}
+
+/// The jobs path by path: versions of one file are decoded from one another, and each is compared with the one before.
+fn by_path(jobs: &[Job<'_>]) -> Vec<usize> {
+    let mut first = HashMap::new();
+    let mut order: Vec<usize> = (0..jobs.len()).collect();
+    order.sort_by_cached_key(|&job| *first.entry(jobs[job].path).or_insert(job));
+    order
 }
 
 /// What became of one job.
