@@ -383,12 +383,13 @@ impl Pass<'_> {
         judged.bytes = window.len() as u64;
         let before = noted.take();
         let is_alone = is_last && before.is_none();
-        let mut text = Text {
+        let text = |bytes| Text {
             part: job.part,
             path: Some(job.path),
-            bytes: &bytes,
+            bytes,
         };
-        let hits = if !is_alone && before::is_noted(&window, &bytes, before.is_some()) {
+        let mut hits = None;
+        if !is_alone && before::is_noted(&window, &bytes, before.is_some()) {
             let mut notes = Notes::default();
             let before = before.map(|before| (blobs.added(&before.blob, &bytes), before.notes));
             let from = before
@@ -398,21 +399,28 @@ impl Pass<'_> {
                 from,
                 notes: &mut notes,
             };
-            let mut hits = self.hits(&text, Some(on_this))?;
-            // What lies further away is not told where it is not looked at either.
-            hits.retain(|hit| hit.bytes.start <= window.end && window.start <= hit.bytes.end);
+            let mut all = self.hits(&text(&bytes), Some(on_this))?;
+            // A bound that was reached far away must not hide what is in the window.
+            let is_whole = !all.iter().any(|hit| hit.rule.starts_with("limit/"));
+            if is_whole || window.len() == bytes.len() {
+                // What lies further away is not told where it is not looked at either.
+                all.retain(|hit| hit.bytes.start <= window.end && window.start <= hit.bytes.end);
+                hits = Some(all);
+            }
             *noted = Some(Noted {
                 blob: bytes.clone(),
                 notes,
             });
-            hits
-        } else {
-            text.bytes = &bytes[window.clone()];
-            let mut hits = self.hits(&text, None)?;
-            for hit in &mut hits {
-                hit.bytes = hit.bytes.start + window.start..hit.bytes.end + window.start;
+        }
+        let hits = match hits {
+            Some(hits) => hits,
+            None => {
+                let mut hits = self.hits(&text(&bytes[window.clone()]), None)?;
+                for hit in &mut hits {
+                    hit.bytes = hit.bytes.start + window.start..hit.bytes.end + window.start;
+                }
+                hits
             }
-            hits
         };
         if self.count_lines {
             judged.lines = before::lines(blobs, job, &bytes, budget)?;
