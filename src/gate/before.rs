@@ -168,10 +168,14 @@ pub(super) fn window(
     let ([old], false) = (versions.as_slice(), change.old.len() > 1) else {
         return Ok(whole);
     };
-    if !new.is_plain() || !old.is_plain() {
+    if !old.is_plain() {
         return Ok(whole);
     }
     let (_, changed) = &blobs.compared(old, new).differing;
+    // The lines around what changed are those of the old version.
+    if !*new.is_plain.get_or_init(|| is_plain(&new[changed.clone()])) {
+        return Ok(whole);
+    }
     let start = back_over_dense(new, changed.start).saturating_sub(MARGIN_BYTES);
     let end = (on_over_dense(new, changed.end) + MARGIN_BYTES).min(new.len());
     Ok(back_over_dense(new, start)..on_over_dense(new, end))
