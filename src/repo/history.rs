@@ -555,4 +555,6 @@ mod oracle;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod walks;
+#[cfg(test)]
 mod world;
