@@ -549,6 +549,8 @@ fn commit_of(
 }
 
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod merges;
 #[cfg(test)]
 mod oracle;

@@ -152,9 +152,8 @@ fn split(data: &[u8]) -> Option<Parts<'_>> {
                 value.push(b'\n');
                 value.extend_from_slice(&line[1..]);
             }
-            (_, _, Some((name, value))) if !name.is_empty() => {
-                headers.push((name.into(), value.into()));
-            }
+            // An empty name is that of the first line, and no object starts with that.
+            (_, _, Some((name, value))) => headers.push((name.into(), value.into())),
             _ => {
                 defects.malformed("has a header line that is not a name and a value");
                 headers.push((line.into(), BString::default()));
