@@ -300,6 +300,16 @@ fn what_is_parked_is_told_from_what_is_known_without_reading_all_of_it() {
     );
 }
 
+/// What was walked by as new is known from the moment that a known commit is seen to reach it, and so are its parents.
+#[test]
+fn what_was_walked_by_before_it_showed_to_be_known_is_not_new() {
+    let world = World::new();
+    let low = chain(&world, false, &[], 2, 1_000);
+    let high = chain(&world, false, &[low[1]], 2, 10);
+    let new = world.commit_tree(true, &[low[1], low[0]], empty_tree(), 2_000);
+    assert_eq!(new_within(&world, 5, new, &[high[1]]).unwrap(), [new]);
+}
+
 #[test]
 fn a_merge_base_is_found_without_reading_what_lies_below() {
     let world = World::new();
@@ -332,6 +342,25 @@ fn a_merge_base_is_found_without_reading_what_lies_below() {
         within(7, sides[0], main[59]).unwrap(),
         (false, vec![main[56]])
     );
+}
+
+/// Many lines from older and older commits do not hide that the youngest of these has all others below it.
+#[test]
+fn one_base_above_many_others_is_found_at_once() {
+    let world = World::new();
+    let main = chain(&world, false, &[], 100, 1_000);
+    let sides: Vec<Oid> = (0..20)
+        .map(|at| world.commit_tree(false, &[main[60 + at]], empty_tree(), 2_000 + at as i64))
+        .collect();
+    let merge = world.commit_tree(false, &sides, empty_tree(), 3_000);
+    let (repo, budget) = (world.repo(), few_commits(64));
+    let reader = repo.reader();
+    let mut graph = Graph::new(&reader, &budget, || shallow(&repo));
+    let (one, other) = (graph.node(&merge), graph.node(&main[99]));
+    for (one, other) in [(one, other), (other, one)] {
+        let bases = graph.merge_bases(one, &[other]).unwrap();
+        assert_eq!(bases, [graph.node(&main[79])]);
+    }
 }
 
 /// Commits that were read before cost nothing of the budget but time.
