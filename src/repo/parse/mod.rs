@@ -219,10 +219,8 @@ pub fn commit(id: Oid, data: &[u8], hash: HashKind) -> Result<Commit, RepoError>
     let mut others: Vec<Header> = Vec::new();
     for (name, value) in headers {
         match name.as_slice() {
+            // Out of order it is told of the committer: there has to be one, and it has to come next.
             b"author" if author.is_none() => {
-                if committer.is_some() || !others.is_empty() {
-                    defects.malformed("has its headers out of order");
-                }
                 author = Some(signature("author", value, &mut defects));
                 continue;
             }

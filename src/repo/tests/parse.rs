@@ -75,6 +75,7 @@ fn deviations_of_commits_are_defects_where_git_complains_too() {
         format!("{tree}{author}{parent}{committer}\nm\n"),
         format!("{tree}encoding x\n{author}{committer}\nm\n"),
         format!("{tree}{author}x y\n{committer}\nm\n"),
+        format!("{tree}x y\n{author}{committer}\nm\n"),
         format!("{tree}{author}{committer}"),
         format!("{tree}{author}{committer}\nm\0m\n"),
         format!("{tree}{author}{committer}x\0y z\n\nm\n"),
@@ -131,9 +132,9 @@ fn deviations_of_commits_are_defects_where_git_complains_too() {
         );
     }
     for (text, what) in [
-        (&refused[8], "has a NUL byte in its message"),
-        (&refused[9], "has a NUL byte in its headers"),
-        (&refused[15], "its name holds"),
+        (&refused[9], "has a NUL byte in its message"),
+        (&refused[10], "has a NUL byte in its headers"),
+        (&refused[16], "its name holds"),
     ] {
         let found = commit(text.as_bytes()).unwrap().defects;
         assert!(found[0].what.contains(what), "{found:?}");
