@@ -313,6 +313,23 @@ impl Boundary {
         }
     }
 
+    /// Whether every ref may be moved, whoever created it, as far as entries `refs/**` say so.
+    pub fn may_change_every_ref(&self) -> bool {
+        self.layers()
+            .filter_map(|layer| layer.refs.as_ref())
+            .all(|allows| {
+                allows.entries.iter().any(|entry| {
+                    entry.may.contains(RefOp::Update as u8)
+                        && !entry.may.contains(OWN)
+                        && entry
+                            .targets
+                            .iter()
+                            .any(|target| target.as_written() == "refs/**")
+                })
+            })
+            && self.server.refs.is_some()
+    }
+
     /// Whether the path may change this way. Every layer must allow it. Guards are asked apart.
     pub fn may_path(&self, path: &[u8], op: PathOp) -> Answer {
         self.ask(
