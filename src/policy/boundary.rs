@@ -490,6 +490,15 @@ impl Boundary {
         self.stricter(check, rule, confidence, level, at)
     }
 
+    /// Whether the policy turns a check off as a whole: by its name, and with no word in any layer for a rule that `is_of` it.
+    pub fn turns_off(&self, check: &str, is_of: &dyn Fn(&str) -> bool) -> bool {
+        let is_off = |entry: &CheckLevel| entry.levels == Levels::Plain(Level::Off);
+        let mut entries = self.layers().flat_map(|layer| &layer.checks);
+        let named = |entry: &CheckLevel| entry.name == check;
+        (self.server.checks.iter()).any(|entry| named(entry) && is_off(entry))
+            && entries.all(|entry| is_off(entry) || !(named(entry) || is_of(&entry.name)))
+    }
+
     fn stricter(
         &self,
         check: &str,
