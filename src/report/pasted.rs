@@ -1,6 +1,7 @@
 //! The commands of the hints, pasted into a shell over real repositories: afterwards nothing is at fault any more.
 
 mod merges;
+mod mixed;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -360,41 +361,6 @@ fn paths_that_one_commit_after_the_other_changes() {
     );
     assert_eq!(world.git(&["rev-list", "--count", "main..HEAD"]), "7");
     assert_eq!(world.git(&["status", "--short"]), "");
-}
-
-#[test]
-fn a_mode_in_the_middle_of_edits() {
-    let world = World::new();
-    let mode = |commit: Oid, plus: bool| {
-        let mut judged = at(denied(0xb1, "docs/a.md", PathOp::Mode), commit);
-        judged.finding.rule = "path/mode".into();
-        judged.finding.detail = plus.then(|| crate::check::BECOMES_EXECUTABLE.to_owned());
-        judged
-    };
-    let chmod = |sign: &str| {
-        drop(output(
-            git_command(&world.work, "chmod").args([sign, "docs/a.md"]),
-        ))
-    };
-    chmod("+x");
-    let first = world.commit(&[("docs/a.md", "two\n")]);
-    world.commit(&[("docs/a.md", "two\nthree\n"), ("docs/b.md", "b\n")]);
-    chmod("-x");
-    let third = world.commit(&[("docs/a.md", "two\nthree\nfour\n")]);
-    let findings = vec![mode(first, true), mode(third, false)];
-    world.paste(&world.decision("main", findings), nothing);
-    let modes = world.git(&["log", "--format=", "--raw", "main..HEAD", "--", "docs/a.md"]);
-    assert_eq!(modes.lines().count(), 3, "{modes}");
-    assert!(!modes.contains("100755"), "{modes}");
-    assert_eq!(world.git(&["show", "HEAD:docs/a.md"]), "two\nthree\nfour");
-
-    // The tip alone, and nothing but the mode.
-    chmod("+x");
-    let tip = world.commit(&[]);
-    world.paste(&world.decision("HEAD~1", vec![mode(tip, true)]), nothing);
-    let modes = world.git(&["log", "--format=", "--raw", "main..HEAD"]);
-    assert!(!modes.contains("100755"), "{modes}");
-    assert_eq!(world.git(&["status", "--porcelain"]), "");
 }
 
 #[test]

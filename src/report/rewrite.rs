@@ -151,16 +151,7 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
         .iter()
         .any(|commit| commit.parents.len() > 1);
     if only_headers {
-        let mut exec = "git commit --amend --no-edit --allow-empty".to_owned();
-        if faults.iter().any(|fault| fault.has(Family::Author)) {
-            exec.push_str(" --reset-author");
-        }
-        if !unsigned.is_empty() {
-            exec.push_str(" -S");
-        }
-        cure.lines.push(Line::run([
-            "git", "rebase", "-r", &base_text, "--exec", &exec,
-        ]));
+        headers(cure, faults, &base_text);
         return;
     }
     if !merges
@@ -168,6 +159,12 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
         && let Some(paths) = everywhere::paths(faults)
     {
         everywhere::put_back(cure, &base, &paths);
+        if faults
+            .iter()
+            .any(|fault| fault.has(Family::Author) || fault.has(Family::Sign))
+        {
+            headers(cure, faults, &base_text);
+        }
         return;
     }
     let (redone, mut stops): (Vec<&Fault<'_>>, Vec<&Fault<'_>>) =
@@ -202,6 +199,8 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
     }
     if !stops.is_empty() {
         command.push("-i".into());
+        // What takes back what is mended has nothing left to do.
+        command.push("--empty=drop".into());
     }
     command.push(base_text.into());
     cure.lines.push(Line::Run {
@@ -222,6 +221,19 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
         let text = format!("and so on: {} commits are at fault", stops.len());
         cure.lines.push(Line::Note(text));
     }
+}
+
+/// Makes every commit from `base` on again, with another author or a signature.
+fn headers(cure: &mut Cure, faults: &[Fault<'_>], base: &str) {
+    let mut exec = "git commit --amend --no-edit --allow-empty".to_owned();
+    if faults.iter().any(|fault| fault.has(Family::Author)) {
+        exec.push_str(" --reset-author");
+    }
+    if faults.iter().any(|fault| fault.has(Family::Sign)) {
+        exec.push_str(" -S");
+    }
+    cure.lines
+        .push(Line::run(["git", "rebase", "-r", base, "--exec", &exec]));
 }
 
 /// The order in which `git rebase -r` makes commits again: each line of first parents as a whole, lines that are
@@ -373,15 +385,16 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>, faults: &[Fault<'_>]) {
             }
         }
     }
-    // A file that is put back takes the place of the folder that replaced it.
-    let below = |path: &&BString| {
-        let parent = |file: &&&BString| {
-            let rest = path.strip_prefix(file.as_slice());
-            rest.is_some_and(|rest| rest.starts_with(b"/"))
-        };
-        !back.iter().any(|file| parent(&file))
+    // A file that is put back takes the place of the folder that replaced it, and so does a file in a folder.
+    let is_below = |path: &[u8], folder: &BString| {
+        let rest = path.strip_prefix(folder.as_slice());
+        rest.is_some_and(|rest| rest.starts_with(b"/"))
     };
-    out.retain(below);
+    let stays = |path: &&BString| {
+        let crosses = |file: &&BString| is_below(path, file) || is_below(file, path);
+        !back.iter().any(crosses)
+    };
+    out.retain(stays);
     with_paths(cure, &["git", "checkout", "HEAD~1"], &back, "put back");
     with_paths(
         cure,
