@@ -16,7 +16,7 @@ mod unicode;
 use std::ops::Range;
 
 pub(crate) use limits::{Brings, over_time, too_many_lines};
-pub(crate) use paths::odd_path;
+pub(crate) use paths::{BECOMES_EXECUTABLE, odd_path};
 pub(crate) use refs::{odd_ref, refused_ref};
 pub(crate) use secrets::{hits, masked};
 pub(crate) use texts::{of_commit as texts_of_commit, of_tag as texts_of_tag};
@@ -96,6 +96,8 @@ pub struct Facts<'a> {
     pub now: jiff::Timestamp,
     /// What the record says of each ref; empty: the boundary asks for none of it.
     pub pasts: &'a [OfRef],
+    /// For each ref update the stored ref that it would be taken for, and that the pusher may not change.
+    pub twins: &'a [Option<RefName>],
 }
 
 /// What the record says of one ref, as far as the boundary asks for it.

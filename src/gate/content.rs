@@ -57,7 +57,7 @@ pub(super) fn judge(
         checks: CHECKS
             .iter()
             .copied()
-            .filter(|check| check.reads_content())
+            .filter(|check| check.reads_content() && !is_off(*check, actor))
             .collect(),
         suppressed: entries_for(request, actor),
         count_lines: actor.boundary.limits().count_lines(),
@@ -120,6 +120,16 @@ fn by_path(jobs: &[Job<'_>]) -> Vec<usize> {
 struct Noted {
     blob: Rc<Loaded>,
     notes: Notes,
+}
+
+/// Whether nothing that the check finds in texts could be told, so that it need not look.
+fn is_off(check: &dyn Check, actor: &Actor) -> bool {
+    // It tells of what it could not look into by rules of another check.
+    let is_of = |name: &str| {
+        matches!(name, "limits" | "limit/opaque" | "limit/unscanned")
+            || check::find_rule(name).0 == check.name()
+    };
+    actor.boundary.turns_off(check.name(), &is_of)
 }
 
 /// What became of one job.
@@ -378,8 +388,16 @@ impl Pass<'_> {
             }
             return Ok(judged);
         }
+        let is_policy = *job.path == REPOSITORY_POLICY;
+        if self.checks.is_empty() && !self.count_lines && !is_policy {
+            return Ok(judged);
+        }
         let bytes = blobs.load(&job.blob, size, budget)?;
-        let window = before::window(blobs, job, &bytes, budget)?;
+        // With nothing to look for there is no need to know what changed.
+        let window = match self.checks.is_empty() {
+            true => 0..0,
+            false => before::window(blobs, job, &bytes, budget)?,
+        };
         judged.bytes = window.len() as u64;
         let before = noted.take();
         let is_alone = is_last && before.is_none();
@@ -425,7 +443,7 @@ impl Pass<'_> {
         if self.count_lines {
             judged.lines = before::lines(blobs, job, &bytes, budget)?;
         }
-        if *job.path == REPOSITORY_POLICY
+        if is_policy
             && let Err(error) = RepositoryPolicy::parse(
                 REPOSITORY_POLICY,
                 &bytes,
