@@ -7,6 +7,7 @@
 mod alike;
 mod alternates;
 mod changes;
+mod commit_graph;
 mod config;
 mod differ;
 mod graph;
