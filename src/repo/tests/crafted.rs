@@ -308,3 +308,28 @@ fn what_cannot_be_read_is_told_one_by_one_up_to_a_bound() {
         assert_eq!(unread.iter().map(|one| one.objects).sum::<u64>(), count);
     }
 }
+
+/// An object that is gone when it is read, and stands elsewhere as something else, is not taken for what was asked about.
+#[test]
+fn what_was_located_is_read_as_that_or_not_at_all() {
+    for (kind, text) in [(3, &b"longer"[..]), (2, b"loose"), (3, b"loose")] {
+        let fixture = Fixture::new(&[]);
+        let id = fixture.object("work", "blob", b"loose");
+        let repo = open(&fixture.path("work/.git"));
+        let (reader, mut buffer) = (repo.reader(), Vec::new());
+        assert_eq!(reader.header(&id).unwrap(), Some((Kind::Blob, 5)));
+        let hex = id.to_string();
+        let objects = fixture.path("work/.git/objects");
+        std::fs::remove_file(objects.join(&hex[..2]).join(&hex[2..])).unwrap();
+        let mut made = Made::default();
+        made.put(id, kind, &[], text.len(), text);
+        made.write(&fixture, "1");
+        let found = reader.find(&id, &mut buffer, &budget());
+        if (kind, text) == (3, b"loose") {
+            let found = found.unwrap().unwrap();
+            assert_eq!((found.kind, found.data), (Kind::Blob, text));
+        } else {
+            assert!(matches!(found, Err(RepoError::Missing(_))), "{found:?}");
+        }
+    }
+}
