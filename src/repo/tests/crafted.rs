@@ -189,6 +189,14 @@ fn circles_lies_and_bombs_are_told() {
     made.put(id(12), 7, good.as_bytes(), wrong.len(), &wrong);
     let bomb = [size(4), size(1 << 30), b"\x01a".to_vec()].concat();
     made.put(id(13), 7, good.as_bytes(), bomb.len(), &bomb);
+    // A base no bytes back, and one in the head of the pack.
+    made.put(id(14), 6, &[0], delta.len(), &delta);
+    let back = made.offset() - 4;
+    let back = [
+        u8::try_from((back >> 7) - 1).unwrap() | 0x80,
+        back as u8 & 0x7f,
+    ];
+    made.put(id(15), 6, &back, delta.len(), &delta);
     made.write(&fixture, "1");
     let repo = open(&fixture.path("work/.git"));
     let make = || Keeper {
@@ -217,6 +225,8 @@ fn circles_lies_and_bombs_are_told() {
         (11, "header"),
         (12, "another base"),
         (13, "promises"),
+        (14, "base is not where"),
+        (15, "base is not where"),
     ] {
         let id = id(byte).to_string();
         let found = told.get(&*id).copied().unwrap_or_default();
@@ -224,7 +234,7 @@ fn circles_lies_and_bombs_are_told() {
     }
     // One by one they are refused for the same reasons.
     let (reader, mut buffer) = (repo.reader(), Vec::new());
-    for byte in 1..=13 {
+    for byte in 1..=15 {
         match reader.find(&id(byte), &mut buffer, &budget()) {
             Err(RepoError::Corrupt { why, .. }) => {
                 // Where entries begin is not known there.
