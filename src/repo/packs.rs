@@ -29,6 +29,8 @@ use crate::push::Oid;
 const SIZE_MAX_BYTES: u64 = 1 << 30;
 /// Objects that cannot be read and are told one by one. What is beyond is told as a number.
 const TOLD_MAX: usize = 1_000;
+/// How often packs are listed again before anything is read, where a repack came in between.
+const LISTED_AGAIN_MAX: usize = 3;
 const TOO_MUCH: &str = "it takes too much memory to put together";
 const GONE: &str = "it was removed while it was read, and is nowhere else";
 
@@ -78,9 +80,16 @@ pub fn pass<V: Visit>(
 ) -> Result<(Vec<V>, Vec<Unread>), RepoError> {
     let folders = folders(repo)?;
     let mut unread = Vec::new();
-    let first = Listing::of(&folders, repo.hash_kind())?;
+    let mut first = Listing::of(&folders, repo.hash_kind())?;
     let mut visitors: Vec<V> = (0..threads.max(1)).map(|_| make()).collect();
     let mut sources = Sources::open(&first, &folders, repo.hash_kind());
+    for _ in 0..LISTED_AGAIN_MAX {
+        if sources.vanished.is_empty() {
+            break;
+        }
+        first = Listing::of(&folders, repo.hash_kind())?;
+        sources = Sources::open(&first, &folders, repo.hash_kind());
+    }
     let mut failures = round(&mut sources, &mut visitors, |_| false);
 
     // What was not there any more was written elsewhere before.
@@ -98,7 +107,7 @@ pub fn pass<V: Visit>(
         let is_known = |id: &Oid| sources.has(id) && !lost.contains(id);
         let more = round(&mut new, &mut visitors, is_known);
         failures.retain(|failure| !is_gone(failure) || !new.has(&failure.id));
-        for (name, index) in &sources.gone {
+        for (name, index) in sources.gone.iter().chain(&new.gone) {
             let ids = (0..index.len()).map(|at| index.id(at));
             let missing = ids.filter(|id| !sources.has(id) && !new.has(id)).count() as u64;
             if missing > 0 {
@@ -111,9 +120,15 @@ pub fn pass<V: Visit>(
         }
         tell(more, &new, &mut visitors[0], &mut unread);
         unread.append(&mut new.unread);
+        sources.vanished.append(&mut new.vanished);
     }
     tell(failures, &sources, &mut visitors[0], &mut unread);
     unread.append(&mut sources.unread);
+    unread.extend(sources.vanished.into_iter().map(|what| Unread {
+        what,
+        why: GONE.to_owned(),
+        objects: 0,
+    }));
     Ok((visitors, unread))
 }
 

@@ -74,7 +74,7 @@ pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], engine: Engine) -> 
         write(&base[done..start], &mut merged.text);
         let mut end = start;
         let entry = offset;
-        let mut read = [0, 0];
+        let mut has_read = [false, false];
         // Hunks that touch belong together: git, too, needs an unchanged line between two sides' changes.
         loop {
             let before = end;
@@ -86,7 +86,7 @@ pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], engine: Engine) -> 
                     end = end.max(hunk.before.end as usize);
                     offset[side] = i64::from(hunk.after.end) - i64::from(hunk.before.end);
                     next[side] += 1;
-                    read[side] += 1;
+                    has_read[side] = true;
                 }
             }
             // The first hunk may be empty in the base (an insertion): one more round finds what touches it.
@@ -97,9 +97,9 @@ pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], engine: Engine) -> 
         let region = |side: usize| -> &[Token] {
             &sides[side][shift(start, entry[side])..shift(end, offset[side])]
         };
-        if read[1] == 0 || region(0) == region(1) {
+        if !has_read[1] || region(0) == region(1) {
             write(region(0), &mut merged.text);
-        } else if read[0] == 0 {
+        } else if !has_read[0] {
             write(region(1), &mut merged.text);
         } else {
             merged.clean = false;

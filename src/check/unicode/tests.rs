@@ -241,3 +241,24 @@ proptest::proptest! {
         assert_eq!(hits(Part::Content, "a.rs", text.as_bytes()).len(), 1);
     }
 }
+
+#[test]
+fn texts_for_agents_are_told_by_their_paths() {
+    for path in [
+        "AGENTS.md",
+        "a/Claude.md",
+        "b/c.instructions.md",
+        ".cursor/rules/x.mdc",
+    ] {
+        assert!(is_for_agents(path.as_bytes()), "{path}");
+    }
+    for path in [
+        "README.md",
+        "src/agents.rs",
+        "agents.md/x.c",
+        "a.prompt",
+        "",
+    ] {
+        assert!(!is_for_agents(path.as_bytes()), "{path}");
+    }
+}

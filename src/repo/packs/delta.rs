@@ -159,6 +159,18 @@ mod tests {
             parts,
             [part(0..4, Some(2)), part(4..7, None), part(7..10, Some(0))]
         );
+        // 1..4 and 4..6 are neighbours, 3..5 and 6..8 are none.
+        let delta = b"\x0a\x09\x91\x01\x03\x91\x04\x02\x91\x03\x02\x91\x06\x02";
+        let (text, parts) = applied(delta).unwrap();
+        assert_eq!(text, b"123453467");
+        assert_eq!(
+            parts,
+            [
+                part(0..5, Some(1)),
+                part(5..7, Some(3)),
+                part(7..9, Some(6))
+            ]
+        );
     }
 
     #[test]

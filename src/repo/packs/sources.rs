@@ -117,6 +117,8 @@ pub(super) struct Sources {
     folders: Vec<PathBuf>,
     /// Indices of packs that were listed and are gone.
     pub(super) gone: Vec<(String, Index)>,
+    /// Packs that were listed and are gone with their indices: nobody knows what was in them.
+    pub(super) vanished: Vec<String>,
     /// What could not be opened.
     pub(super) unread: Vec<Unread>,
 }
@@ -129,6 +131,7 @@ impl Sources {
             loose: Vec::new(),
             folders: folders.to_vec(),
             gone: Vec::new(),
+            vanished: Vec::new(),
             unread: Vec::new(),
         };
         for path in &listing.packs {
@@ -154,7 +157,7 @@ impl Sources {
         let index = match Index::read(&index_path, hash) {
             Ok(index) => index,
             // It was removed together with its pack, after what is in it was written elsewhere.
-            Err(_) if !index_path.exists() => return,
+            Err(_) if !index_path.exists() => return self.vanished.push(name),
             Err(why) => return self.unread.push(refused(why, 0)),
         };
         let count = index.len() as u64;

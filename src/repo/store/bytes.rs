@@ -108,3 +108,72 @@ impl Bytes {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_those_of_the_file_however_they_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let content: Vec<u8> = (0..100).collect();
+        std::fs::write(&path, &content).unwrap();
+        for (whole_max, may_stay_open) in [(100, true), (100, false), (99, true), (99, false)] {
+            let bytes = Bytes::open(&path, whole_max, may_stay_open).unwrap();
+            assert_eq!(bytes.len(), 100);
+            assert_eq!(matches!(bytes.held, Held::Open(_)), may_stay_open);
+            for asked in 0..50_u32 {
+                for (at, length, expected) in [
+                    (0, 100, 0..100),
+                    (7, 13, 7..20),
+                    (95, 5, 95..100),
+                    (95, 6, 95..100),
+                    (100, 1, 100..100),
+                    (1 << 40, 3, 0..0),
+                ] {
+                    let mut into = vec![0xee; length];
+                    let count = bytes.read_some(at, &mut into).unwrap();
+                    assert_eq!(into[..count], content[expected]);
+                    assert_eq!(bytes.read(at, &mut into).is_ok(), count == length);
+                }
+                // Twelve questions a round.
+                let is_whole = whole_max == 100 && 12 * (asked + 1) > READS_BEFORE_WHOLE;
+                assert_eq!(bytes.whole().is_some(), is_whole, "{asked}");
+            }
+            assert!(whole_max < 100 || bytes.whole().unwrap() == content);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_cut_off_meanwhile_ends_in_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        for may_stay_open in [true, false] {
+            std::fs::write(&path, [7; 100]).unwrap();
+            let bytes = Bytes::open(&path, 100, may_stay_open).unwrap();
+            let file = File::options().write(true).open(&path).unwrap();
+            file.set_len(50).unwrap();
+            let mut into = [0; 10];
+            // From some question on it is read whole, or would be.
+            for _ in 0..=READS_BEFORE_WHOLE {
+                assert!(bytes.read(45, &mut into).is_err());
+            }
+            bytes.read(40, &mut into).unwrap();
+            assert_eq!(into, [7; 10]);
+        }
+        assert!(Bytes::open(dir.path(), 100, true).is_err());
+    }
+
+    #[test]
+    fn a_large_file_stays_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        for (length, is_open) in [(LARGE_BYTES - 1, false), (LARGE_BYTES, true)] {
+            let file = File::create(&path).unwrap();
+            file.set_len(length).unwrap();
+            let bytes = Bytes::open(&path, 0, false).unwrap();
+            assert_eq!(matches!(bytes.held, Held::Open(_)), is_open);
+        }
+    }
+}

@@ -189,6 +189,14 @@ fn circles_lies_and_bombs_are_told() {
     made.put(id(12), 7, good.as_bytes(), wrong.len(), &wrong);
     let bomb = [size(4), size(1 << 30), b"\x01a".to_vec()].concat();
     made.put(id(13), 7, good.as_bytes(), bomb.len(), &bomb);
+    // A base no bytes back, and one in the head of the pack.
+    made.put(id(14), 6, &[0], delta.len(), &delta);
+    let back = made.offset() - 4;
+    let back = [
+        u8::try_from((back >> 7) - 1).unwrap() | 0x80,
+        back as u8 & 0x7f,
+    ];
+    made.put(id(15), 6, &back, delta.len(), &delta);
     made.write(&fixture, "1");
     let repo = open(&fixture.path("work/.git"));
     let make = || Keeper {
@@ -217,6 +225,8 @@ fn circles_lies_and_bombs_are_told() {
         (11, "header"),
         (12, "another base"),
         (13, "promises"),
+        (14, "base is not where"),
+        (15, "base is not where"),
     ] {
         let id = id(byte).to_string();
         let found = told.get(&*id).copied().unwrap_or_default();
@@ -224,7 +234,7 @@ fn circles_lies_and_bombs_are_told() {
     }
     // One by one they are refused for the same reasons.
     let (reader, mut buffer) = (repo.reader(), Vec::new());
-    for byte in 1..=13 {
+    for byte in 1..=15 {
         match reader.find(&id(byte), &mut buffer, &budget()) {
             Err(RepoError::Corrupt { why, .. }) => {
                 // Where entries begin is not known there.
@@ -237,4 +247,99 @@ fn circles_lies_and_bombs_are_told() {
     }
     let found = reader.find(&good, &mut buffer, &budget()).unwrap();
     assert_eq!(found.unwrap().data, b"good");
+}
+
+/// A base in another pack may be whole, made from others there, or hang on a third pack; whatever is asked first.
+#[test]
+fn bases_are_followed_from_pack_to_pack() {
+    let fixture = Fixture::new(&[]);
+    let texts: Vec<Vec<u8>> = (0..5)
+        .map(|more| b"start!!!!"[..5 + more].to_vec())
+        .collect();
+    let delta = |base: usize| longer(texts[base].len(), b'!');
+    let mut whole = Made::default();
+    whole.blob(&texts[0]);
+    whole.write(&fixture, "3");
+    // One on the whole object there, one on that, and that in yet another pack, which is opened first.
+    let mut middle = Made::default();
+    let (first, second) = (delta(0), delta(1));
+    let base = id_of(&texts[0]);
+    let at = middle.put(id_of(&texts[1]), 7, base.as_bytes(), first.len(), &first);
+    let back = u8::try_from(middle.offset() - at).unwrap();
+    middle.put(id_of(&texts[2]), 6, &[back], second.len(), &second);
+    middle.write(&fixture, "2");
+    let mut last = Made::default();
+    let (third, fourth) = (delta(2), delta(3));
+    let base = id_of(&texts[2]);
+    last.put(id_of(&texts[3]), 7, base.as_bytes(), third.len(), &third);
+    let base = id_of(&texts[3]);
+    last.put(id_of(&texts[4]), 7, base.as_bytes(), fourth.len(), &fourth);
+    last.write(&fixture, "1");
+    Made::default().write(&fixture, "0");
+    let (seen, unread, _) = all(&open(&fixture.path("work/.git")), 1, &|_| true);
+    assert_eq!(unread, []);
+    let expected: BTreeSet<Oid> = texts.iter().map(|text| id_of(text)).collect();
+    assert_eq!(seen.into_keys().collect::<BTreeSet<_>>(), expected);
+}
+
+#[test]
+fn a_circle_in_another_pack_ends() {
+    let fixture = Fixture::new(&[]);
+    let delta = longer(4, b'!');
+    let id = |byte: u8| Oid::from_bytes_or_panic(&[byte; 20]);
+    let mut circle = Made::default();
+    circle.put(id(1), 7, id(2).as_bytes(), delta.len(), &delta);
+    circle.put(id(2), 7, id(1).as_bytes(), delta.len(), &delta);
+    circle.write(&fixture, "1");
+    let mut above = Made::default();
+    above.put(id(3), 7, id(1).as_bytes(), delta.len(), &delta);
+    above.write(&fixture, "0");
+    let (seen, unread, _) = all(&open(&fixture.path("work/.git")), 1, &|_| true);
+    assert!(seen.is_empty());
+    assert_eq!(unread.iter().map(|one| one.objects).sum::<u64>(), 3);
+}
+
+#[test]
+fn what_cannot_be_read_is_told_one_by_one_up_to_a_bound() {
+    for (count, told) in [(1_000, 1_000), (1_003, 1_001)] {
+        let fixture = Fixture::new(&[]);
+        let delta = longer(4, b'!');
+        let nowhere = Oid::from_bytes_or_panic(&[0xff; 20]);
+        let mut made = Made::default();
+        for number in 0..count {
+            let text = format!("{number}");
+            let id = id_of(text.as_bytes());
+            made.put(id, 7, nowhere.as_bytes(), delta.len(), &delta);
+        }
+        made.write(&fixture, "1");
+        let (seen, unread, _) = all(&open(&fixture.path("work/.git")), 1, &|_| true);
+        assert!(seen.is_empty());
+        assert_eq!(unread.len(), told);
+        assert_eq!(unread.iter().map(|one| one.objects).sum::<u64>(), count);
+    }
+}
+
+/// An object that is gone when it is read, and stands elsewhere as something else, is not taken for what was asked about.
+#[test]
+fn what_was_located_is_read_as_that_or_not_at_all() {
+    for (kind, text) in [(3, &b"longer"[..]), (2, b"loose"), (3, b"loose")] {
+        let fixture = Fixture::new(&[]);
+        let id = fixture.object("work", "blob", b"loose");
+        let repo = open(&fixture.path("work/.git"));
+        let (reader, mut buffer) = (repo.reader(), Vec::new());
+        assert_eq!(reader.header(&id).unwrap(), Some((Kind::Blob, 5)));
+        let hex = id.to_string();
+        let objects = fixture.path("work/.git/objects");
+        std::fs::remove_file(objects.join(&hex[..2]).join(&hex[2..])).unwrap();
+        let mut made = Made::default();
+        made.put(id, kind, &[], text.len(), text);
+        made.write(&fixture, "1");
+        let found = reader.find(&id, &mut buffer, &budget());
+        if (kind, text) == (3, b"loose") {
+            let found = found.unwrap().unwrap();
+            assert_eq!((found.kind, found.data), (Kind::Blob, text));
+        } else {
+            assert!(matches!(found, Err(RepoError::Missing(_))), "{found:?}");
+        }
+    }
 }

@@ -170,13 +170,85 @@ fn an_object_in_two_packs_comes_once() {
     // All objects, those of the kept pack too.
     fixture.git("work", &["repack", "-afq", "--pack-kept-objects"]);
     assert_eq!(packs(&fixture, "work", "pack").len(), 2);
-    let repo = open(&fixture.path("work/.git"));
-    let (seen, unread, _) = all(&repo, 2, &|_| true);
+    let expected = listed(&fixture, "work");
+    for copies in 0..3 {
+        let repo = open(&fixture.path("work/.git"));
+        let (seen, unread, _) = all(&repo, 2, &|_| true);
+        assert_eq!(unread, []);
+        assert_eq!(seen.into_keys().collect::<BTreeSet<_>>(), expected);
+        // Under one more name.
+        let copy = kept[0].with_file_name(format!("pack-{copies}.pack"));
+        std::fs::copy(&kept[0], &copy).unwrap();
+        let index = kept[0].with_extension("idx");
+        std::fs::copy(index, copy.with_extension("idx")).unwrap();
+    }
+}
+
+/// Whoever removes a pack and keeps its index has lost what no other pack has.
+#[test]
+fn what_a_lost_pack_had_is_counted() {
+    let fixture = Fixture::new(&[]);
+    versions(&fixture, 0, 6);
+    fixture.git("work", &["repack", "-adfq"]);
+    let kept = packs(&fixture, "work", "pack").remove(0);
+    std::fs::write(kept.with_extension("keep"), b"").unwrap();
+    let few = listed(&fixture, "work");
+    let few_with_trees = objects(&fixture);
+    versions(&fixture, 6, 9);
+    fixture.git("work", &["repack", "-afq", "--pack-kept-objects"]);
+    fixture.git("work", &["prune-packed"]);
+    let every = listed(&fixture, "work");
+    let every_with_trees = objects(&fixture);
+    let both = packs(&fixture, "work", "pack");
+    let large = both.iter().find(|path| **path != kept).unwrap();
+    // The one that has everything, and the one that has nothing of its own.
+    for (lost, shown, missing) in [
+        (large, &few, every_with_trees - few_with_trees),
+        (&kept, &every, 0),
+    ] {
+        let bytes = std::fs::read(lost).unwrap();
+        let repo = open(&fixture.path("work/.git"));
+        let (keepers, unread) = pass(&repo, 1, || {
+            std::fs::remove_file(lost).unwrap();
+            Keeper {
+                seen: Vec::new(),
+                made: 0,
+                wants: &|_| true,
+            }
+        })
+        .unwrap();
+        let seen: BTreeSet<Oid> = keepers[0].seen.iter().map(|(id, ..)| *id).collect();
+        assert_eq!(seen, *shown);
+        let told: Vec<(bool, u64)> = unread
+            .iter()
+            .map(|one| (lost.ends_with(&one.what), one.objects))
+            .collect();
+        let expected = (missing > 0).then_some((true, missing));
+        assert_eq!(told, Vec::from_iter(expected));
+        std::fs::write(lost, bytes).unwrap();
+    }
+}
+
+/// How many objects there are, trees among them.
+fn objects(fixture: &Fixture) -> u64 {
+    let args = ["cat-file", "--batch-all-objects", "--batch-check"];
+    fixture.git("work", &args).lines().count() as u64
+}
+
+/// What lies beside packs and loose objects is none of git's, and no pack folder is none with a fault.
+#[test]
+fn other_files_among_the_objects_are_passed_over() {
+    let fixture = Fixture::new(&[]);
+    versions(&fixture, 0, 2);
+    let expected = listed(&fixture, "work");
+    let folder = fixture.path("work/.git/objects");
+    for name in ["zz", "az", "za", "abc", "a"] {
+        std::fs::write(folder.join(name), b"").unwrap();
+    }
+    std::fs::remove_dir_all(folder.join("pack")).unwrap();
+    let (seen, unread, _) = all(&open(&fixture.path("work/.git")), 1, &|_| true);
     assert_eq!(unread, []);
-    assert_eq!(
-        seen.into_keys().collect::<BTreeSet<_>>(),
-        listed(&fixture, "work")
-    );
+    assert_eq!(seen.into_keys().collect::<BTreeSet<_>>(), expected);
 }
 
 #[test]
@@ -211,6 +283,23 @@ fn a_repack_in_the_middle_loses_nothing() {
     // Between the listing and the opening: the pack is gone.
     let (keepers, unread) = pass(&repo, 2, || {
         repack();
+        Keeper {
+            seen: Vec::new(),
+            made: 0,
+            wants: &|_| true,
+        }
+    })
+    .unwrap();
+    assert_eq!(unread, []);
+    let seen = keepers.iter().flat_map(|keeper| &keeper.seen);
+    assert_eq!(seen.map(|(id, ..)| *id).collect::<BTreeSet<_>>(), expected);
+
+    // With nothing else there that would be missed: the pack is gone, and its index with it.
+    is_done.store(false, Ordering::SeqCst);
+    let (keepers, unread) = pass(&repo, 1, || {
+        if !is_done.swap(true, Ordering::SeqCst) {
+            fixture.git("work", &["repack", "-adfq", "--window=0"]);
+        }
         Keeper {
             seen: Vec::new(),
             made: 0,

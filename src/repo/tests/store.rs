@@ -100,6 +100,7 @@ fn what_cannot_be_an_index_is_refused() {
 fn a_pack_that_is_not_its_own_or_gone_is_passed_over_for_a_copy() {
     let (fixture, pack) = packed("sha1");
     let id = fixture.id("work", "HEAD");
+    let (_, text) = fixture.git_with("work", &["cat-file", "commit", "HEAD"], b"");
     let sound = std::fs::read(&pack).unwrap();
     let mut other = sound.clone();
     let end = other.len() - 1;
@@ -113,6 +114,17 @@ fn a_pack_that_is_not_its_own_or_gone_is_passed_over_for_a_copy() {
         let found = repo.reader().commit(&id, &budget());
         assert!(matches!(found, Err(RepoError::Corrupt { .. })), "{found:?}");
         assert!(repo.reader().is_stored(&id).is_err());
+        // A loose copy.
+        assert_eq!(fixture.object("server.git", "commit", &text), id);
+        let hex = id.to_string();
+        let [from, to] = ["server.git/objects", "work/.git/objects"]
+            .map(|objects| fixture.path(objects).join(&hex[..2]).join(&hex[2..]));
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(from, &to).unwrap();
+        let repo = open(&fixture.path("work"));
+        assert_eq!(repo.reader().commit(&id, &budget()).unwrap().id, id);
+        assert!(repo.reader().is_stored(&id).unwrap());
+        std::fs::remove_file(to).unwrap();
         std::fs::write(&pack, &sound).unwrap();
         // A second pack that has it, under a name before or behind.
         let copies = ["pack-0.pack", "pack-z.pack"].map(|name| pack.with_file_name(name));
