@@ -200,6 +200,10 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
     }
     // What takes back what is mended has nothing left to do.
     command.extend(argv(["-i", "--empty=drop"]));
+    // Later commits often take out what is taken out now: where both touch a line, it comes out as they left it.
+    if !merges && stops.iter().any(|fault| fault.has(Family::Content)) {
+        command.extend(argv(["-X", "theirs"]));
+    }
     command.push(base_text.into());
     cure.lines.push(Line::Run {
         argv: command,
