@@ -30,7 +30,8 @@ use crate::identity::signature::Signers;
 use crate::policy::{Known, Policy};
 use crate::push::{Oid, Push, RefName, RefUpdate};
 use crate::redact::FingerprintKey;
-use crate::repo::{History, Reader, Repo, RepoError};
+use crate::repo::{History, Reader, Repo, RepoError, packs};
+use crate::scan::Memory;
 
 /// Every check, in the order in which they run: cheap refusals first.
 pub static CHECKS: &[&dyn Check] = &[
@@ -127,6 +128,20 @@ pub struct Text<'a> {
     pub path: Option<&'a [u8]>,
     /// The bytes as stored.
     pub bytes: &'a [u8],
+}
+
+/// What the checks noted of one version of a file, for the version after it. Has no `Debug`: it holds secrets.
+#[derive(Default)]
+pub struct Notes {
+    secrets: Option<Memory>,
+}
+
+/// What a check has of other versions of the file that a text is one version of.
+pub struct Series<'a> {
+    /// What was noted of one of them, and the parts of the text, all of it in their order: copied from there, or new.
+    pub from: Option<(&'a Notes, &'a [packs::Part])>,
+    /// Where notes on the text itself go.
+    pub notes: &'a mut Notes,
 }
 
 /// What a content check found in a [`Text`].
@@ -301,6 +316,18 @@ pub trait Check: Sync {
         _hits: &mut Vec<Hit>,
     ) -> Result<(), crate::budget::Exhausted> {
         Ok(())
+    }
+
+    /// The same of one version of a file, for a check that need not look again at what it has noted.
+    fn in_series(
+        &self,
+        text: &Text<'_>,
+        _series: Series<'_>,
+        key: &FingerprintKey,
+        budget: &Budget,
+        hits: &mut Vec<Hit>,
+    ) -> Result<(), crate::budget::Exhausted> {
+        self.content(text, key, budget, hits)
     }
 }
 

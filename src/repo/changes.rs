@@ -76,6 +76,7 @@ impl Change {
     }
 }
 
+/// What makes `new` of `old`, which is something else.
 fn ops_between(old: Option<Entry>, new: Option<Entry>, add: &mut impl FnMut(PathOp)) {
     let kind = |entry: Option<Entry>| entry.map(|entry| entry.mode.acts_as());
     match (old, new) {
@@ -84,13 +85,12 @@ fn ops_between(old: Option<Entry>, new: Option<Entry>, add: &mut impl FnMut(Path
         (Some(_), None) => add(PathOp::Delete),
         (Some(old), Some(new)) => {
             let plain = |mode: Mode| matches!(mode.acts_as(), Mode::Blob | Mode::Executable);
-            if old.id != new.id || plain(old.mode) != plain(new.mode) {
+            let both_plain = plain(old.mode) && plain(new.mode);
+            if old.id != new.id || !both_plain {
                 add(PathOp::Modify);
             }
-            if plain(old.mode) && plain(new.mode) && old.mode != new.mode {
+            if both_plain && old.mode != new.mode {
                 add(PathOp::Mode);
-            } else if old.mode != new.mode && old.id == new.id {
-                add(PathOp::Modify);
             }
         }
     }
@@ -239,5 +239,48 @@ pub(super) fn finish(changes: &mut [Change]) {
         if let Some(new) = change.new {
             change.moved_from = gone.get(&new.id).cloned();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happens_to_an_entry_is_told_in_full() {
+        let entry = |digit: &str, mode| {
+            let id = Oid::from_hex(digit.repeat(40).as_bytes()).unwrap();
+            Some(Entry { mode, id })
+        };
+        let ops = |old, new| {
+            let change = Change {
+                path: "a".into(),
+                old: vec![old],
+                new,
+                origin: Origin::Commit,
+                moved_from: None,
+            };
+            change.ops()
+        };
+        let (file, run, link, sub) = (Mode::Blob, Mode::Executable, Mode::Symlink, Mode::Gitlink);
+        let (odd_file, odd_link) = (Mode::Other(0o100_600), Mode::Other(0o120_777));
+        use PathOp::{Add, Delete, Mode as Chmod, Modify, Submodule, Symlink};
+        for (old, new, expected) in [
+            (("1", file), ("2", file), &[Modify][..]),
+            (("1", file), ("1", run), &[Chmod]),
+            (("1", file), ("2", run), &[Modify, Chmod]),
+            (("1", file), ("1", odd_file), &[Chmod]),
+            (("1", file), ("1", link), &[Modify, Symlink]),
+            (("1", link), ("2", file), &[Modify, Symlink]),
+            (("1", link), ("1", odd_link), &[Modify, Symlink]),
+            (("1", link), ("1", sub), &[Modify, Symlink, Submodule]),
+            (("1", sub), ("2", sub), &[Modify, Submodule]),
+        ] {
+            let found = ops(entry(old.0, old.1), entry(new.0, new.1));
+            assert_eq!(found, expected, "{old:?} {new:?}");
+        }
+        assert_eq!(ops(None, entry("1", link)), [Add, Symlink]);
+        assert_eq!(ops(entry("1", link), None), [Delete]);
+        assert_eq!(ops(entry("1", sub), None), [Delete, Submodule]);
     }
 }

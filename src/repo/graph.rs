@@ -508,8 +508,9 @@ impl<'r> Graph<'r> {
                     continue;
                 }
                 let waiting = seen & WAITING != 0;
-                let stale = (seen | flags) & STALE != 0;
-                if waiting && seen & STALE == 0 && stale {
+                // A parent that was stale before has both colours, and was passed over.
+                let stale = flags & STALE != 0;
+                if waiting && stale {
                     live -= 1;
                 }
                 self.marks.add(parent, flags | WAITING);

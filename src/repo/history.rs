@@ -549,10 +549,14 @@ fn commit_of(
 }
 
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod merges;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod walks;
 #[cfg(test)]
 mod world;

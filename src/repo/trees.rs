@@ -132,7 +132,7 @@ impl Tree {
 
     /// Looks at the order of item `at` and the one before.
     fn watch_order(&mut self, at: usize) {
-        if at > 0 && at < self.items.len() {
+        if at > 0 {
             self.sorted &= self.key(at - 1) < self.key(at);
         }
     }
@@ -345,7 +345,8 @@ impl<'r> Trees<'r> {
                 ..key
             })
         };
-        let mut is_whole = front + back == 0 || !tree.sorted || changed.iter().any(has_twin);
+        // One out of order shares nothing.
+        let mut is_whole = front + back == 0 || changed.iter().any(has_twin);
         let bytes = match (changed.first(), changed.last()) {
             _ if is_whole => &tree.data[..],
             (Some(first), Some(last)) => &tree.data[first.start as usize..last.end as usize],
@@ -443,3 +444,6 @@ impl<'t> Join<'t> {
         Some(key)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,27 +12,27 @@ use crate::repo::changes::Origin;
 const DAY: i64 = 86_400;
 
 /// Turns a list of numbers into choices; shrinking the list shrinks the world.
-struct Dice<'c> {
+pub(super) struct Dice<'c> {
     numbers: std::slice::Iter<'c, u32>,
 }
 
 impl<'c> Dice<'c> {
-    fn new(numbers: &'c [u32]) -> Self {
+    pub(super) fn new(numbers: &'c [u32]) -> Self {
         Dice {
             numbers: numbers.iter(),
         }
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub(super) fn below(&mut self, limit: usize) -> usize {
         let number = self.numbers.next().copied().unwrap_or(0);
         number as usize % limit.max(1)
     }
 
-    fn one_in(&mut self, odds: usize) -> bool {
+    pub(super) fn one_in(&mut self, odds: usize) -> bool {
         self.below(odds) == odds - 1
     }
 
-    fn of<T: Copy>(&mut self, list: &[T]) -> T {
+    pub(super) fn of<T: Copy>(&mut self, list: &[T]) -> T {
         list[self.below(list.len())]
     }
 }
@@ -396,11 +396,11 @@ fn check_merges(numbers: &[u32]) {
     assert_eq!(blamed(&world, &parents, tampered), expected);
 }
 
-fn numbers() -> impl Strategy<Value = Vec<u32>> {
+pub(super) fn numbers() -> impl Strategy<Value = Vec<u32>> {
     proptest::collection::vec(any::<u32>(), 100..600)
 }
 
-fn config() -> ProptestConfig {
+pub(super) fn config() -> ProptestConfig {
     // The same cases every time, so that a run says what the change did; `PROPTEST_CASES=1000` looks for new ones.
     let (cases, rng_seed) = match std::env::var("PROPTEST_CASES") {
         Ok(cases) => (cases.parse().unwrap(), RngSeed::Random),

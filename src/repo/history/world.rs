@@ -59,6 +59,15 @@ impl World {
         Oid::from_hex(id.to_string().as_bytes()).unwrap()
     }
 
+    /// Sends a stored object again.
+    pub(super) fn send_again(&self, id: &Oid) {
+        let kept = self.kept.odb().unwrap();
+        let id = git2::Oid::from_str(&id.to_string()).unwrap();
+        let object = kept.read(id).unwrap();
+        let sent = self.sent.odb().unwrap();
+        sent.write(object.kind(), object.data()).unwrap();
+    }
+
     pub(super) fn blob(&self, sent: bool, data: &[u8]) -> Oid {
         self.object(sent, ObjectType::Blob, data)
     }

@@ -152,9 +152,8 @@ fn split(data: &[u8]) -> Option<Parts<'_>> {
                 value.push(b'\n');
                 value.extend_from_slice(&line[1..]);
             }
-            (_, _, Some((name, value))) if !name.is_empty() => {
-                headers.push((name.into(), value.into()));
-            }
+            // An empty name is that of the first line, and no object starts with that.
+            (_, _, Some((name, value))) => headers.push((name.into(), value.into())),
             _ => {
                 defects.malformed("has a header line that is not a name and a value");
                 headers.push((line.into(), BString::default()));
@@ -220,10 +219,8 @@ pub fn commit(id: Oid, data: &[u8], hash: HashKind) -> Result<Commit, RepoError>
     let mut others: Vec<Header> = Vec::new();
     for (name, value) in headers {
         match name.as_slice() {
+            // Out of order it is told of the committer: there has to be one, and it has to come next.
             b"author" if author.is_none() => {
-                if committer.is_some() || !others.is_empty() {
-                    defects.malformed("has its headers out of order");
-                }
                 author = Some(signature("author", value, &mut defects));
                 continue;
             }

@@ -74,7 +74,8 @@ fn deviations_of_commits_are_defects_where_git_complains_too() {
         format!("{tree}{author}{author}{committer}\nm\n"),
         format!("{tree}{author}{parent}{committer}\nm\n"),
         format!("{tree}encoding x\n{author}{committer}\nm\n"),
-        format!("{tree}{author}encoding x\n{committer}\nm\n"),
+        format!("{tree}{author}x y\n{committer}\nm\n"),
+        format!("{tree}x y\n{author}{committer}\nm\n"),
         format!("{tree}{author}{committer}"),
         format!("{tree}{author}{committer}\nm\0m\n"),
         format!("{tree}{author}{committer}x\0y z\n\nm\n"),
@@ -130,6 +131,14 @@ fn deviations_of_commits_are_defects_where_git_complains_too() {
             "{text}"
         );
     }
+    for (text, what) in [
+        (&refused[9], "has a NUL byte in its message"),
+        (&refused[10], "has a NUL byte in its headers"),
+        (&refused[16], "its name holds"),
+    ] {
+        let found = commit(text.as_bytes()).unwrap().defects;
+        assert!(found[0].what.contains(what), "{found:?}");
+    }
     let first_second = who("A <a> 0 +0000");
     assert!(git_writes(&fixture, "commit", first_second.as_bytes()));
     assert_eq!(commit(first_second.as_bytes()).unwrap().defects, []);
@@ -182,6 +191,11 @@ fn tags_are_read_and_judged() {
         tag(&more).unwrap().headers,
         [("gpgsig".into(), "one\ntwo".into())]
     );
+    for kind in [Kind::Tree, Kind::Blob, Kind::Tag] {
+        let text = good.replace("type commit", &format!("type {kind}"));
+        let found = tag(&text).unwrap();
+        assert_eq!((found.target_kind, found.defects), (kind, Vec::new()));
+    }
     let again = good.replacen("\n\n", "\ntagger A <a> 1 +0000\n\n", 1);
     assert!(!tag(&again).unwrap().defects.is_empty());
     let nul = good.replace("Release", "Rel\0ease");
@@ -297,6 +311,9 @@ fn control_files_are_no_symbolic_links() {
         (".mailmap", true),
         ("maba30~1", true),
         ("mailma~2", true),
+        ("gitmod", false),
+        ("gitmodxy", false),
+        ("readme~1", false),
         (".gitmodule", false),
         ("readme", false),
     ] {
@@ -336,7 +353,7 @@ fn malformed_trees_are_told_and_truncated_ones_refused() {
         (&[("40000", b".")], "object/malformed"),
         (&[("40000", b"..")], "object/malformed"),
         (&[("40000", b".git")], "object/malformed"),
-        (&[("100644", &long)], "object/malformed"),
+        (&[("100644", &long[..4097])], "object/malformed"),
         (&[("100644", b"a\x1bb")], "path/control"),
         (&[("100644", b"a\x7f")], "path/control"),
         (&[("100644", b"\n")], "path/control"),
@@ -364,6 +381,7 @@ fn malformed_trees_are_told_and_truncated_ones_refused() {
         ("120000", b"a.b"),
         ("40000", b"a"),
         ("160000", b"ab"),
+        ("100644", &long[..4096]),
     ];
     let fine = &fine[1..];
     assert_eq!(tree(&raw(fine)).unwrap().1, vec![]);
@@ -374,7 +392,10 @@ fn malformed_trees_are_told_and_truncated_ones_refused() {
         b"100644",
         b"x a\0",
         b" a\0",
+        b" a\0aaaaaaaaaaaaaaaaaaaa",
         b"777777777777 a\0aaaaaaaaaaaaaaaaaaaa",
+        // Of these 36 bits the last 32 are a file's mode.
+        b"100000100644 a\0aaaaaaaaaaaaaaaaaaaa",
     ] {
         assert!(
             matches!(tree(broken), Err(RepoError::Corrupt { .. })),
