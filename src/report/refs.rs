@@ -211,10 +211,17 @@ impl Cure {
             self.say("Split the commit into smaller ones, and push them one after the other.");
             return;
         }
-        // Only the limit on commits says how large a part may be; for the others half is a fair try.
-        let step = match (&*first.finding.rule, last_number(&first.decided_by.what)) {
-            ("limit/commits", Some(max)) if (1..count).contains(&max) => max,
-            _ => count.div_ceil(2),
+        // Only the limit on commits says how large a part may be; for the others each part has its share of the commits.
+        let max = last_number(&first.decided_by.what).filter(|max| *max > 0);
+        let step = match (&*first.finding.rule, max) {
+            ("limit/commits", Some(max)) if max < count => max,
+            (_, max) => {
+                let brought = first.finding.detail.as_deref().and_then(first_number);
+                let parts = brought
+                    .zip(max)
+                    .map_or(2, |(brought, max)| brought.div_ceil(max));
+                (count / parts.max(2)).max(1)
+            }
         };
         self.say("Push the commits in smaller parts, oldest first:");
         let ends = (step..count).step_by(step).chain([count]);
@@ -310,6 +317,11 @@ fn allowed_name(decision: &Decision, tried: &RefName, suffix: &str) -> Option<Re
         return None;
     }
     RefName::new(name).ok()
+}
+
+fn first_number(text: &str) -> Option<usize> {
+    let digits = text.split(|letter: char| !letter.is_ascii_digit()).next()?;
+    digits.parse().ok()
 }
 
 fn last_number(text: &str) -> Option<usize> {

@@ -151,7 +151,7 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
         .iter()
         .any(|commit| commit.parents.len() > 1);
     if only_headers {
-        headers(cure, faults, &base_text);
+        headers(cure, decision, faults, &base_text);
         return;
     }
     if !merges
@@ -163,7 +163,7 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
             .iter()
             .any(|fault| fault.has(Family::Author) || fault.has(Family::Sign))
         {
-            headers(cure, faults, &base_text);
+            headers(cure, decision, faults, &base_text);
         }
         return;
     }
@@ -177,30 +177,32 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
         let order = order_of_replay(decision);
         stops.order_by_key(|fault| order.get(&fault.commit.id));
     }
-    let mut command = Vec::new();
-    if !stops.is_empty() {
-        let marks: Vec<String> = stops
-            .iter()
-            .take(LISTED_MAX)
+    let marks = |faults: &[&Fault<'_>]| {
+        let ids = faults.iter().take(LISTED_MAX);
+        let ids: Vec<String> = ids
             .map(|fault| fault.commit.id.to_string()[..7].to_owned())
             .collect();
-        // git writes `pick <id> <subject>` lines; the editor marks those at which it shall stop.
-        let script = format!("s/^(p|pick) ({})/edit \\2/", marks.join("|"));
-        let editor = format!("GIT_SEQUENCE_EDITOR=sed -i.bak -E \"{script}\"");
-        command.extend([BString::from("env"), BString::from(editor)]);
+        ids.join("|")
+    };
+    // git writes `pick <id> <subject>` lines; the editor marks those at which it shall stop.
+    let mut edits = Vec::new();
+    if !stops.is_empty() {
+        edits.push(format!("s/^(p|pick) ({})/edit \\2/", marks(&stops)));
     }
+    if !redone.is_empty() {
+        edits.push(merge::again_in_rebase(&marks(&redone), &redone));
+    }
+    let editor = format!("GIT_SEQUENCE_EDITOR=sed -i.bak -E \"{}\"", edits.join("; "));
+    let mut command = vec![BString::from("env"), BString::from(editor)];
     command.extend(argv(["git", "rebase"]));
     if merges {
         command.push("-r".into());
     }
-    if !redone.is_empty() {
-        // Without it git takes over a merge whose parents did not change, as it is.
-        command.push("--no-ff".into());
-    }
-    if !stops.is_empty() {
-        command.push("-i".into());
-        // What takes back what is mended has nothing left to do.
-        command.push("--empty=drop".into());
+    // What takes back what is mended has nothing left to do.
+    command.extend(argv(["-i", "--empty=drop"]));
+    // Later commits often take out what is taken out now: where both touch a line, it comes out as they left it.
+    if !merges && stops.iter().any(|fault| fault.has(Family::Content)) {
+        command.extend(argv(["-X", "theirs"]));
     }
     command.push(base_text.into());
     cure.lines.push(Line::Run {
@@ -224,8 +226,16 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
 }
 
 /// Makes every commit from `base` on again, with another author or a signature.
-fn headers(cure: &mut Cure, faults: &[Fault<'_>], base: &str) {
-    let mut exec = "git commit --amend --no-edit --allow-empty".to_owned();
+fn headers(cure: &mut Cure, decision: &Decision, faults: &[Fault<'_>], base: &str) {
+    let mut exec = String::new();
+    // What merges brought from known history passes by as well, and stays as it is.
+    for id in known_parents(decision).filter(|id| !base.starts_with(&short(id))) {
+        exec.push_str(&format!(
+            "git merge-base --is-ancestor HEAD {} || ",
+            short(&id)
+        ));
+    }
+    exec.push_str("git commit --amend --no-edit --allow-empty");
     if faults.iter().any(|fault| fault.has(Family::Author)) {
         exec.push_str(" --reset-author");
     }
@@ -234,6 +244,19 @@ fn headers(cure: &mut Cure, faults: &[Fault<'_>], base: &str) {
     }
     cure.lines
         .push(Line::run(["git", "rebase", "-r", base, "--exec", &exec]));
+}
+
+/// What the merges of the push join that is not of the push.
+fn known_parents(decision: &Decision) -> impl Iterator<Item = Oid> {
+    let new: HashSet<Oid> = decision.commits.iter().map(|commit| commit.id).collect();
+    let merges = (decision.commits.iter()).filter(|commit| commit.parents.len() > 1);
+    let mut known: Vec<Oid> = merges
+        .flat_map(|commit| commit.parents.iter().copied())
+        .filter(|id| !new.contains(id))
+        .collect();
+    known.order();
+    known.dedup();
+    known.into_iter()
 }
 
 /// The order in which `git rebase -r` makes commits again: each line of first parents as a whole, lines that are

@@ -104,3 +104,19 @@ fn a_path_that_several_commits_change_under_another_name() {
     assert_eq!(authors, "docs-bot\ndocs-bot");
     assert_eq!(world.git(&["show", "HEAD:docs/a.md"]), "two");
 }
+
+#[test]
+fn a_secret_that_the_next_commit_takes_out() {
+    let world = World::new();
+    let there = world.commit(&[("docs/a.md", "one\nsecret\n")]);
+    world.commit(&[("docs/a.md", "one\nnone\n")]);
+    let found = at(token(0xb1, "docs/a.md"), there);
+    world.paste(&world.decision("main", vec![found]), |remark| {
+        if remark.starts_with("remove") {
+            fs::write(world.work.join("docs/a.md"), "one\nmended\n").unwrap();
+        }
+    });
+    let mut ever = world.ever("main", "docs/a.md");
+    ever.sort();
+    assert_eq!(ever, ["one\nmended\n", "one\nnone\n"]);
+}
