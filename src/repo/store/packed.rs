@@ -326,7 +326,7 @@ impl Unpacking {
                 Some((.., known)) => delta = known,
                 None => self.inflate(of, pack, &entry, &mut delta)?,
             }
-            let mut made = Vec::new();
+            let mut made = self.bases.spare(delta::made_size(&delta));
             delta::apply(&delta, &text, &mut made, &mut self.parts)?;
             text = Rc::new(made);
             let base = Base {
@@ -409,7 +409,14 @@ struct Bases {
     young: HashMap<(usize, u64), Base>,
     young_bytes: usize,
     old: HashMap<(usize, u64), Base>,
+    /// Large buffers of what was dropped: memory that is given back and taken again for each version of a file costs more than to
+    /// fill it.
+    spare: Vec<Vec<u8>>,
 }
+
+/// Buffers from this size on are worth it, so many of them.
+const SPARE_FROM_BYTES: usize = 32 << 10;
+const SPARE_MAX: usize = 8;
 
 #[derive(Clone)]
 struct Base {
@@ -423,11 +430,29 @@ impl Bases {
             self.young_bytes += base.text.len() + 2 * size_of::<Base>();
             self.young.insert((pack, offset), base.clone());
             if self.young_bytes > GENERATION_BYTES {
-                self.old = std::mem::take(&mut self.young);
+                let dropped = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
                 self.young_bytes = 0;
+                let texts = dropped.into_values().map(|base| base.text);
+                let large = texts.filter(|text| text.capacity() >= SPARE_FROM_BYTES);
+                self.spare.extend(large.filter_map(Rc::into_inner));
+                self.spare.truncate(SPARE_MAX);
             }
         }
         base
+    }
+
+    /// An empty buffer, for so many bytes.
+    fn spare(&mut self, size: Option<u64>) -> Vec<u8> {
+        let size = size
+            .and_then(|size| usize::try_from(size).ok())
+            .unwrap_or(0);
+        let fits = |spare: &Vec<u8>| (size..=size.saturating_mul(2)).contains(&spare.capacity());
+        let found = self.spare.iter().position(fits);
+        found.map_or_else(Vec::new, |at| {
+            let mut spare = self.spare.swap_remove(at);
+            spare.clear();
+            spare
+        })
     }
 
     fn get(&mut self, pack: usize, offset: u64) -> Option<Base> {
