@@ -54,15 +54,14 @@ pub(super) fn verified<'k>(
         return Err("does not hold: what was signed is not what is here");
     }
     let created = signature.created;
-    if created > now + AHEAD_MAX {
-        return Err("was made in the future");
-    }
     if created < key.created {
         return Err("is older than its key");
     }
     let over = |expires: Option<i64>| expires.is_some_and(|expires| now >= expires);
     let expired = if over(signature.expires_after.map(|after| created + after)) {
         Some("has expired")
+    } else if created > now + AHEAD_MAX {
+        Some("was made in the future")
     } else if over(key.expires) {
         Some("is made with a key that has expired")
     } else {

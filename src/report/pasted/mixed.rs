@@ -120,3 +120,18 @@ fn a_secret_that_the_next_commit_takes_out() {
     ever.sort();
     assert_eq!(ever, ["one\nmended\n", "one\nnone\n"]);
 }
+
+#[test]
+fn more_commits_at_fault_than_are_written_out() {
+    let world = World::new();
+    let findings = (0..8).map(|n| {
+        let path = format!("out{n}.yml");
+        let commit = world.commit(&[(&path, "new\n"), ("docs/a.md", &format!("{n}\n"))]);
+        at(denied(0xb1, &path, PathOp::Add), commit)
+    });
+    let findings = findings.collect();
+    world.paste(&world.decision("main", findings), nothing);
+    let changed = world.git(&["log", "--format=", "--name-only", "main..HEAD"]);
+    assert!(!changed.contains("out"), "{changed}");
+    assert_eq!(changed.lines().count(), 8);
+}

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use bstr::BString;
 
-use super::{Fault, LISTED_MAX};
+use super::{Fault, LISTED_MAX, STOPS_MAX};
 use crate::finding::PathOp;
 use crate::order::Order as _;
 use crate::push::Oid;
@@ -12,7 +12,8 @@ use crate::report::cure::{Cure, Family, Line};
 use crate::report::words::{argv, short};
 
 /// The paths at fault, where nothing else in the content is and more than one commit changed one of them: put back in the first
-/// commit alone, the changes of the next would not apply. `None`: each commit can be mended for itself.
+/// commit alone, the changes of the next would not apply. The same for more commits than are written out.
+/// `None`: each commit can be mended for itself.
 pub(super) fn paths<'a>(faults: &[Fault<'a>]) -> Option<Vec<&'a BString>> {
     let mut found: Vec<&BString> = Vec::new();
     let mut again = false;
@@ -46,7 +47,7 @@ pub(super) fn paths<'a>(faults: &[Fault<'a>]) -> Option<Vec<&'a BString>> {
         }
     }
     found.order();
-    (again && found.len() <= LISTED_MAX).then_some(found)
+    ((again || faults.len() > STOPS_MAX) && found.len() <= LISTED_MAX).then_some(found)
 }
 
 /// Puts paths back to what they were before the push, in every commit of it.

@@ -129,6 +129,21 @@ fn verdict(ring: &[u8], signature: &str) -> Result<(), Fault> {
     judged(&known, signature.as_bytes(), &[MAIL], NOW, None)
 }
 
+/// Of an hour at most the clock of whoever signs may be ahead.
+#[test]
+fn a_signature_from_the_future_is_out_of_its_time() {
+    let key = Crafted::new(1, 22);
+    let known = Signers::read(None, Some(&key.ring(&[])), None).unwrap().0;
+    let made = key.over_payload(&[]);
+    for (now, expected) in [
+        ("2025-12-31T23:00:00Z", Ok(())),
+        ("2025-12-31T22:59:59Z", Err(Fault::Expired)),
+    ] {
+        let found = judged(&known, made.as_bytes(), &[MAIL], now, None);
+        assert_eq!(found, expected, "{now}");
+    }
+}
+
 #[test]
 fn both_forms_of_ed25519() {
     for algorithm in [22, 27] {

@@ -138,7 +138,7 @@ fn every_kind_of_openpgp_key() {
             for now in ["2026-06-15T09:59:00Z", "2025-12-31T23:59:59Z"] {
                 assert_eq!(
                     judged(&ring, &signature, &[&mail], now, None),
-                    Err(Fault::Bad),
+                    Err(Fault::Expired),
                     "from the future"
                 );
             }
