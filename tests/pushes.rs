@@ -92,6 +92,42 @@ fn a_parked_commit_is_judged_though_the_quarantine_is_empty() {
     assert!(pushed.said.contains(&id[..7]), "{}", pushed.said);
 }
 
+/// A bound that is reached in what was there before does not hide what a later version adds.
+#[test]
+fn a_new_secret_is_seen_below_more_old_ones_than_are_told() {
+    let world = World::new();
+    let builder = world.clone_for("builder");
+    let old = |number| {
+        format!(
+            "let old_{number} = \"{}\";\n",
+            github_pat(&format!("{number}"))
+        )
+    };
+    let mut lines: Vec<String> = (0..1_100).map(old).collect();
+    lines
+        .extend((0..5_000).map(|number| format!("let part_{number} = read(\"page {number}\");\n")));
+    builder.write("src/parts.rs", lines.concat());
+    builder.commit("Parts");
+    world.set_hook("exit 0\n");
+    assert!(builder.push(&["main"]).accepted);
+    world.install();
+    for (number, at) in [2_000, 2_001].into_iter().enumerate() {
+        lines[at] = format!("let edited = {number};\n");
+        lines[6_000] = lines[at].clone();
+        builder.write("src/parts.rs", lines.concat());
+        builder.commit("Edit");
+    }
+    builder
+        .push(&["main:refs/heads/agents/builder/x"])
+        .expect_accept();
+    lines[2_002] = "let edited = 2;\n".to_owned();
+    lines[6_001] = format!("let token = \"{}\";\n", github_pat("new"));
+    builder.write("src/parts.rs", lines.concat());
+    builder.commit("Edit again");
+    let pushed = builder.push(&["main:refs/heads/agents/builder/y"]);
+    pushed.expect_reject(&["secret/github-pat"]);
+}
+
 #[test]
 fn clean_pushes_are_at_least_thirty_two() {
     let clean: usize = FILES.iter().map(|name| cases::count_clean(name)).sum();

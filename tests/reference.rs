@@ -387,3 +387,134 @@ fn the_gate_says_what_a_slow_reading_of_git_says() {
         assert_eq!(document["verdict"], verdict, "{}", about());
     }
 }
+
+/// A file of some lines, edited again and again: tokens come and go, whole, cut in two, and put together again.
+fn versions(dice: &mut Dice, count: usize) -> Vec<String> {
+    let mut lines: Vec<String> = (0..40 + dice.below(400))
+        .map(|line| format!("let value_{line} = read(\"part {line}\", password_of(user));"))
+        .collect();
+    let mut all = Vec::new();
+    for version in 0..count {
+        for _ in 0..1 + dice.below(4) {
+            let at = dice.below(lines.len());
+            match dice.below(8) {
+                0 => lines.insert(at, format!("// said in version {version}")),
+                1 => drop(lines.remove(at)),
+                2 => lines.insert(at, format!("hidden\u{200b} {version}")),
+                3 => {
+                    let moved: Vec<String> = lines.drain(at..lines.len().min(at + 9)).collect();
+                    let to = dice.below(lines.len() + 1);
+                    lines.splice(to..to, moved);
+                }
+                4 => {
+                    // In the middle of whatever stands there, and back together.
+                    let cut = lines[at].len() / 2;
+                    if lines[at].is_char_boundary(cut) {
+                        let tail = lines[at].split_off(cut);
+                        lines.insert(at + 1, tail);
+                    }
+                }
+                5 if at + 1 < lines.len() => {
+                    let tail = lines.remove(at + 1);
+                    lines[at].push_str(&tail);
+                }
+                kind => {
+                    let seed = dice.below(1_000_000);
+                    let form =
+                        ["{{github-pat:S}}", "{{base64:S}}", "{{aws-secret-key:S}}"][kind % 3];
+                    let secret = form.replace('S', &seed.to_string());
+                    let secret = crate::samples::expand(&secret, &mut Vec::new());
+                    let secret = String::from_utf8(secret).unwrap();
+                    lines.insert(at, format!("aws_secret_access_key = \"{secret}\""));
+                }
+            }
+        }
+        all.push(lines.join("\n") + "\n");
+    }
+    all
+}
+
+/// What is told of each text is the same, whether it comes with the version before it or alone.
+#[test]
+fn versions_in_one_push_are_told_as_if_each_came_alone() {
+    let world = World::new();
+    let server = world.server();
+    world.set_policy(
+        "version: 1\nhost: { kind: plain, account_env: RINGFENCE_TEST_ACCOUNT }\nidentities:\n  \
+         builder: { kind: agent, match: { account: builder }, boundary: code }\nboundaries:\n  code:\n    \
+         refs: [{ match: \"refs/heads/agents/builder/**\", may: [create, update] }]\n    \
+         paths: [{ match: \"**\", may: [add, modify, delete] }]\n    \
+         checks: { secrets: warn, hidden-unicode: warn }\n",
+    );
+    let main = world.id("refs/heads/main");
+    let told = |new: &str| {
+        let mut command = world.ringfence_command(&server);
+        command.args(["check", "--as", "builder", "--ref", REF, "--format", "json"]);
+        command.args(["--old", &"0".repeat(40), "--new", new, "--repo", "."]);
+        let output = command
+            .arg("--policy")
+            .arg(world.policy_path())
+            .output()
+            .unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{}", crate::world::both(&output)));
+        let findings = document["findings"].as_array().unwrap().clone();
+        let of = |finding: &serde_json::Value| {
+            let place = ["commit", "line", "column", "rule", "bytes"];
+            place.map(|key| finding[key].to_string())
+        };
+        // What was there is told where its place is another; it is no matter how often.
+        let is_told = |finding: &&serde_json::Value| finding["rule"] != "unicode/already-present";
+        findings.iter().filter(is_told).map(of).collect::<Vec<_>>()
+    };
+    let mut hits = 0;
+    for seed in 0..12 {
+        let mut dice = Dice(seed);
+        let mut stream = String::new();
+        let texts = versions(&mut dice, 12);
+        for (number, text) in texts.iter().enumerate() {
+            let from = if number == 0 {
+                format!("from {main}\n")
+            } else {
+                String::new()
+            };
+            write!(
+                stream,
+                "commit refs/scratch/x\ncommitter builder <builder@agents.example> {} +0000\ndata 1\nM\n{from}\
+                 M 100644 inline src/a.rs\ndata {}\n{text}\n",
+                1_767_290_000 + number,
+                text.len()
+            )
+            .unwrap();
+        }
+        stream.push_str("done\n");
+        world.server_git(&["update-ref", "refs/heads/main", &main]);
+        let arguments = ["fast-import", "--quiet", "--force", "--done"];
+        world.feed(&server, &arguments, stream.as_bytes());
+        let range = format!("{main}..refs/scratch/x");
+        let commits = world.server_git(&["rev-list", "--reverse", &range]);
+        let together = told(commits.lines().last().unwrap());
+        let mut alone = Vec::new();
+        // In one push a value is told once, with all its places: where it came first.
+        let mut known = std::collections::BTreeSet::new();
+        for (commit, text) in commits.lines().zip(&texts) {
+            alone.extend(
+                told(commit)
+                    .into_iter()
+                    .filter(|[_, line, column, rule, _]| {
+                        let place = |number: &String| number.parse::<usize>().unwrap() - 1;
+                        let line = text.lines().nth(place(line)).unwrap();
+                        let start: String = line.chars().skip(place(column)).take(30).collect();
+                        rule.contains("unicode/") || known.insert((rule.clone(), start))
+                    }),
+            );
+            world.server_git(&["update-ref", "refs/heads/main", commit]);
+        }
+        let (mut one, mut other) = (together, alone);
+        one.sort();
+        other.sort();
+        hits += one.len();
+        assert_eq!(one, other, "seed {seed}");
+    }
+    assert!(hits > 100, "{hits}");
+}

@@ -16,7 +16,7 @@ mod unicode;
 use std::ops::Range;
 
 pub(crate) use limits::{Brings, over_time, too_many_lines};
-pub(crate) use paths::odd_path;
+pub(crate) use paths::{BECOMES_EXECUTABLE, odd_path};
 pub(crate) use refs::{odd_ref, refused_ref};
 pub(crate) use secrets::{hits, masked};
 pub(crate) use texts::{of_commit as texts_of_commit, of_tag as texts_of_tag};
@@ -30,7 +30,8 @@ use crate::identity::signature::Signers;
 use crate::policy::{Known, Policy};
 use crate::push::{Oid, Push, RefName, RefUpdate};
 use crate::redact::FingerprintKey;
-use crate::repo::{History, Reader, Repo, RepoError};
+use crate::repo::{History, Reader, Repo, RepoError, packs};
+use crate::scan::Memory;
 
 /// Every check, in the order in which they run: cheap refusals first.
 pub static CHECKS: &[&dyn Check] = &[
@@ -95,6 +96,8 @@ pub struct Facts<'a> {
     pub now: jiff::Timestamp,
     /// What the record says of each ref; empty: the boundary asks for none of it.
     pub pasts: &'a [OfRef],
+    /// For each ref update the stored ref that it would be taken for, and that the pusher may not change.
+    pub twins: &'a [Option<RefName>],
 }
 
 /// What the record says of one ref, as far as the boundary asks for it.
@@ -125,6 +128,20 @@ pub struct Text<'a> {
     pub path: Option<&'a [u8]>,
     /// The bytes as stored.
     pub bytes: &'a [u8],
+}
+
+/// What the checks noted of one version of a file, for the version after it. Has no `Debug`: it holds secrets.
+#[derive(Default)]
+pub struct Notes {
+    secrets: Option<Memory>,
+}
+
+/// What a check has of other versions of the file that a text is one version of.
+pub struct Series<'a> {
+    /// What was noted of one of them, and the parts of the text, all of it in their order: copied from there, or new.
+    pub from: Option<(&'a Notes, &'a [packs::Part])>,
+    /// Where notes on the text itself go.
+    pub notes: &'a mut Notes,
 }
 
 /// What a content check found in a [`Text`].
@@ -299,6 +316,18 @@ pub trait Check: Sync {
         _hits: &mut Vec<Hit>,
     ) -> Result<(), crate::budget::Exhausted> {
         Ok(())
+    }
+
+    /// The same of one version of a file, for a check that need not look again at what it has noted.
+    fn in_series(
+        &self,
+        text: &Text<'_>,
+        _series: Series<'_>,
+        key: &FingerprintKey,
+        budget: &Budget,
+        hits: &mut Vec<Hit>,
+    ) -> Result<(), crate::budget::Exhausted> {
+        self.content(text, key, budget, hits)
     }
 }
 

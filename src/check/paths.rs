@@ -223,6 +223,9 @@ fn is_new_executable(change: &Change) -> bool {
         && !change.old.iter().flatten().any(|old| is_file(old.mode))
 }
 
+/// What a finding of a mode says of the file, where it does not say the opposite.
+pub(crate) const BECOMES_EXECUTABLE: &str = "it becomes executable";
+
 /// Longest link target or `.gitmodules` that is read, in bytes.
 const READ_MAX_BYTES: u64 = 1 << 20;
 
@@ -298,6 +301,15 @@ impl At<'_> {
                 (_, PathOp::Delete) => ("path/out-of-boundary", self.may_not("delete this path")),
             };
             let mut found = self.finding(rule, change, title);
+            if op == PathOp::Mode {
+                let is_executable =
+                    |entry: crate::repo::Entry| entry.mode.acts_as() == Mode::Executable;
+                let way = match change.new.is_some_and(is_executable) {
+                    true => BECOMES_EXECUTABLE,
+                    false => "it is executable no longer",
+                };
+                found.detail = Some(way.to_owned());
+            }
             found.op = Some(op);
             found.decided_by = Some(decided_by);
             findings.push(found);

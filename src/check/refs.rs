@@ -88,7 +88,8 @@ static RULES: &[Rule] = &[
         "Names such as `refs/heads/refs/heads/main`, `refs/heads/origin/main`, `refs/heads/HEAD`, `refs/heads/-x`, or a \
          branch named like an object id make git and people pick the wrong ref. So does a new name that reads like that \
          of a trusted ref (other case, other Unicode forms, letters that look the same), a tag named like a branch, and a \
-         branch named like a tag.",
+         branch named like a tag. And a new name that reads like any ref which the identity may not change, or would be its \
+         folder, or in it: where names are folded it is that ref.",
         Level::Warn,
     ),
     rule(
@@ -149,6 +150,10 @@ impl Check for Refs {
                 && let Some(twin) = twin(facts, update)?
             {
                 findings.push(mistaken(update, format!("reads like {}", Quoted(&twin))));
+            } else if let Some(Some(twin)) = facts.twins.get(index) {
+                let (shown, who) = (Quoted(twin.as_bytes()), facts.actor.label());
+                let why = format!("it is taken for {shown}, which {who} may not change");
+                findings.push(mistaken(update, why));
             }
         }
         Ok(())

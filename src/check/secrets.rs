@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock};
 
-use super::{Check, Hit, Rule, Text};
+use super::{Check, Hit, Rule, Series, Text};
 use crate::budget::{Bounds, Budget, Exhausted};
 use crate::finding::Confidence;
 use crate::finding::{Evidence, Level};
@@ -158,6 +158,30 @@ impl Check for Secrets {
         hits: &mut Vec<Hit>,
     ) -> Result<(), Exhausted> {
         let outcome = Scanner::of(active()).scan(text.bytes, budget)?;
+        hits.extend(self::hits(outcome, key));
+        Ok(())
+    }
+
+    fn in_series(
+        &self,
+        text: &Text<'_>,
+        series: Series<'_>,
+        key: &FingerprintKey,
+        budget: &Budget,
+        hits: &mut Vec<Hit>,
+    ) -> Result<(), Exhausted> {
+        let scanner = Scanner::of(active());
+        let known = series
+            .from
+            .and_then(|(notes, parts)| Some((notes.secrets.as_ref()?, parts)));
+        let (outcome, memory) = match known {
+            Some((memory, parts)) => {
+                let (outcome, memory, _) = scanner.scan_made(text.bytes, memory, parts, budget)?;
+                (outcome, memory)
+            }
+            None => scanner.scan_keeping(text.bytes, budget)?,
+        };
+        series.notes.secrets = memory;
         hits.extend(self::hits(outcome, key));
         Ok(())
     }

@@ -4,15 +4,16 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
 use bstr::{BStr, BString, ByteSlice as _};
 use rayon::iter::ParallelIterator as _;
 use rayon::slice::ParallelSlice as _;
 
-use crate::check::{self, CHECKS, Check, Hit, Text};
+use crate::check::{self, CHECKS, Check, Hit, Notes, Series, Text};
 use crate::finding::{Finding, Part, Place, Span};
 use crate::gate::Request;
-use crate::gate::before::{self, Blobs};
+use crate::gate::before::{self, Blobs, Loaded};
 use crate::gate::{entries_for, known_names};
 use crate::identity::Actor;
 use crate::policy::{InForce, REPOSITORY_POLICY, RepositoryPolicy};
@@ -56,7 +57,7 @@ pub(super) fn judge(
         checks: CHECKS
             .iter()
             .copied()
-            .filter(|check| check.reads_content())
+            .filter(|check| check.reads_content() && !is_off(*check, actor))
             .collect(),
         suppressed: entries_for(request, actor),
         count_lines: actor.boundary.limits().count_lines(),
@@ -65,32 +66,70 @@ pub(super) fn judge(
     work.texts.0 += jobs.len() as u64;
     pass.names(history, &jobs, findings)?;
     work.commits.1 += pass.messages(history, findings)?;
-    let results: Vec<Result<Judged, Unjudged>> = if jobs.len() < PARALLEL_FROM_TEXTS {
+    let order = by_path(&jobs);
+    let run = |reader: &Reader<'_>, order: &[usize]| {
         let mut blobs = Blobs::new(reader);
-        jobs.iter().map(|job| pass.blob(&mut blobs, job)).collect()
-    } else {
-        let runs = jobs.par_chunks(jobs.len().div_ceil(rayon::current_num_threads()));
-        let run = |jobs: &[Job<'_>]| {
-            // Neighbours in the history have their earlier versions in common: one run, one cache.
-            let reader = request.repo.reader();
-            let mut blobs = Blobs::new(&reader);
-            jobs.iter()
-                .map(|job| pass.blob(&mut blobs, job))
-                .collect::<Vec<_>>()
-        };
-        runs.flat_map_iter(run).collect()
+        let mut results = Vec::with_capacity(order.len());
+        for versions in order.chunk_by(|one, next| jobs[*one].path == jobs[*next].path) {
+            let mut noted = None;
+            for (at, &job) in versions.iter().enumerate() {
+                let is_last = at + 1 == versions.len();
+                results.push((job, pass.blob(&mut blobs, &jobs[job], &mut noted, is_last)));
+            }
+        }
+        results
     };
+    let mut results = if jobs.len() < PARALLEL_FROM_TEXTS {
+        run(reader, &order)
+    } else {
+        let runs = order.par_chunks(order.len().div_ceil(rayon::current_num_threads()));
+        runs.flat_map_iter(|order| run(&request.repo.reader(), order))
+            .collect()
+    };
+    results.sort_unstable_by_key(|(job, _)| *job);
     let mut lines = 0_u64;
-    for result in results {
-        let judged = result?;
-        findings.extend(judged.findings);
-        lines = lines.saturating_add(judged.lines);
-        work.bytes += judged.bytes;
-        work.texts.1 += 1;
+    let mut stopped = None;
+    for (_, result) in results {
+        match result {
+            Ok(judged) => {
+                findings.extend(judged.findings);
+                lines = lines.saturating_add(judged.lines);
+                work.bytes += judged.bytes;
+                work.texts.1 += 1;
+            }
+            Err(why) => stopped = stopped.or(Some(why)),
+        }
+    }
+    if let Some(why) = stopped {
+        return Err(why);
     }
     work.added_lines = lines;
     findings.extend(check::too_many_lines(actor.boundary.limits(), lines));
     Ok(())
+}
+
+/// The jobs path by path: versions of one file are decoded from one another, and each is compared with the one before.
+fn by_path(jobs: &[Job<'_>]) -> Vec<usize> {
+    let mut first = HashMap::new();
+    let mut order: Vec<usize> = (0..jobs.len()).collect();
+    order.sort_by_cached_key(|&job| *first.entry(jobs[job].path).or_insert(job));
+    order
+}
+
+/// A version that was looked into whole, and what the checks noted of it.
+struct Noted {
+    blob: Rc<Loaded>,
+    notes: Notes,
+}
+
+/// Whether nothing that the check finds in texts could be told, so that it need not look.
+fn is_off(check: &dyn Check, actor: &Actor) -> bool {
+    // It tells of what it could not look into by rules of another check.
+    let is_of = |name: &str| {
+        matches!(name, "limits" | "limit/opaque" | "limit/unscanned")
+            || check::find_rule(name).0 == check.name()
+    };
+    actor.boundary.turns_off(check.name(), &is_of)
 }
 
 /// What became of one job.
@@ -272,7 +311,7 @@ impl Pass<'_> {
             path: None,
             bytes,
         };
-        for hit in self.hits(&text)? {
+        for hit in self.hits(&text, None)? {
             let mut found = finding(hit, place.clone(), bytes);
             // A name has no lines.
             if matches!(place.part, Part::Ref | Part::Path) {
@@ -283,11 +322,18 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn hits(&self, text: &Text<'_>) -> Result<Vec<Hit>, Unjudged> {
+    fn hits(&self, text: &Text<'_>, mut series: Option<Series<'_>>) -> Result<Vec<Hit>, Unjudged> {
+        let (key, budget) = (self.request.key, self.request.budget);
         let mut all = Vec::new();
         for check in &self.checks {
             let mut hits = Vec::new();
-            let run = || check.content(text, self.request.key, self.request.budget, &mut hits);
+            let run = || match &mut series {
+                Some(Series { from, notes }) => {
+                    let series = Series { from: *from, notes };
+                    check.in_series(text, series, key, budget, &mut hits)
+                }
+                None => check.content(text, key, budget, &mut hits),
+            };
             match catch_unwind(AssertUnwindSafe(run)) {
                 Ok(result) => result.map_err(Unjudged::Exhausted)?,
                 Err(_) => return Err(Unjudged::Internal(check.name().to_owned())),
@@ -308,7 +354,14 @@ impl Pass<'_> {
         Ok(all)
     }
 
-    fn blob(&self, blobs: &mut Blobs<'_>, job: &Job<'_>) -> Result<Judged, Unjudged> {
+    /// `noted` is of the version that was looked into before, and then of this one, if it is not the last.
+    fn blob(
+        &self,
+        blobs: &mut Blobs<'_>,
+        job: &Job<'_>,
+        noted: &mut Option<Noted>,
+        is_last: bool,
+    ) -> Result<Judged, Unjudged> {
         let budget = self.request.budget;
         let mut judged = Judged {
             findings: Vec::new(),
@@ -335,21 +388,62 @@ impl Pass<'_> {
             }
             return Ok(judged);
         }
+        let is_policy = *job.path == REPOSITORY_POLICY;
+        if self.checks.is_empty() && !self.count_lines && !is_policy {
+            return Ok(judged);
+        }
         let bytes = blobs.load(&job.blob, size, budget)?;
-        let window = before::window(blobs, job, &bytes, budget)?;
+        // With nothing to look for there is no need to know what changed.
+        let window = match self.checks.is_empty() {
+            true => 0..0,
+            false => before::window(blobs, job, &bytes, budget)?,
+        };
         judged.bytes = window.len() as u64;
-        let mut hits = self.hits(&Text {
+        let before = noted.take();
+        let is_alone = is_last && before.is_none();
+        let text = |bytes| Text {
             part: job.part,
             path: Some(job.path),
-            bytes: &bytes[window.clone()],
-        })?;
-        for hit in &mut hits {
-            hit.bytes = hit.bytes.start + window.start..hit.bytes.end + window.start;
+            bytes,
+        };
+        let mut hits = None;
+        if !is_alone && before::is_noted(&window, &bytes, before.is_some()) {
+            let mut notes = Notes::default();
+            let before = before.map(|before| (blobs.added(&before.blob, &bytes), before.notes));
+            let from = before
+                .as_ref()
+                .map(|(added, notes)| (notes, &added.parts[..]));
+            let on_this = Series {
+                from,
+                notes: &mut notes,
+            };
+            let mut all = self.hits(&text(&bytes), Some(on_this))?;
+            // A bound that was reached far away must not hide what is in the window.
+            let is_whole = !all.iter().any(|hit| hit.rule.starts_with("limit/"));
+            if is_whole || window.len() == bytes.len() {
+                // What lies further away is not told where it is not looked at either.
+                all.retain(|hit| hit.bytes.start <= window.end && window.start <= hit.bytes.end);
+                hits = Some(all);
+            }
+            *noted = Some(Noted {
+                blob: bytes.clone(),
+                notes,
+            });
         }
+        let hits = match hits {
+            Some(hits) => hits,
+            None => {
+                let mut hits = self.hits(&text(&bytes[window.clone()]), None)?;
+                for hit in &mut hits {
+                    hit.bytes = hit.bytes.start + window.start..hit.bytes.end + window.start;
+                }
+                hits
+            }
+        };
         if self.count_lines {
             judged.lines = before::lines(blobs, job, &bytes, budget)?;
         }
-        if *job.path == REPOSITORY_POLICY
+        if is_policy
             && let Err(error) = RepositoryPolicy::parse(
                 REPOSITORY_POLICY,
                 &bytes,
@@ -376,7 +470,7 @@ impl Pass<'_> {
                     path: Some(version.path),
                     bytes: &version.bytes,
                 };
-                earlier.push((self.hits(&text)?, version));
+                earlier.push((self.hits(&text, None)?, version));
             }
             for hit in &hits {
                 budget.check_time().map_err(Unjudged::Exhausted)?;

@@ -10,6 +10,7 @@ mod origin;
 mod past;
 mod settle;
 mod stops;
+mod twins;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -53,7 +54,7 @@ pub struct Request<'a> {
     pub now: Timestamp,
     /// What the end of the record says by then.
     pub standing: &'a Standing,
-    /// Asks the record for more, about these refs; called at most once, and only when the boundary asks for it.
+    /// Asks the record for more, about these refs; called at most twice, and only when the boundary asks for it.
     pub past: &'a (dyn Fn(&[RefUpdate], Option<&str>) -> Past + Sync),
     /// Judge as this identity instead of the one that the pusher matches.
     pub as_identity: Option<&'a str>,
@@ -156,6 +157,7 @@ impl State {
             true => Some(signers(request)?),
             false => None,
         };
+        let twins = twins::of_updates(request, actor, &history)?;
         let pasts = past::of_refs(request, actor, &history, &mut self.asked)?;
         let facts = Facts {
             push: request.push,
@@ -173,6 +175,7 @@ impl State {
                 .map_or_else(Default::default, |files| files.nonce_slop),
             now: request.now,
             pasts: &pasts,
+            twins: &twins,
         };
         for check in CHECKS {
             request.budget.check_time().map_err(Unjudged::Exhausted)?;

@@ -313,6 +313,23 @@ impl Boundary {
         }
     }
 
+    /// Whether every ref may be moved, whoever created it, as far as entries `refs/**` say so.
+    pub fn may_change_every_ref(&self) -> bool {
+        self.layers()
+            .filter_map(|layer| layer.refs.as_ref())
+            .all(|allows| {
+                allows.entries.iter().any(|entry| {
+                    entry.may.contains(RefOp::Update as u8)
+                        && !entry.may.contains(OWN)
+                        && entry
+                            .targets
+                            .iter()
+                            .any(|target| target.as_written() == "refs/**")
+                })
+            })
+            && self.server.refs.is_some()
+    }
+
     /// Whether the path may change this way. Every layer must allow it. Guards are asked apart.
     pub fn may_path(&self, path: &[u8], op: PathOp) -> Answer {
         self.ask(
@@ -471,6 +488,15 @@ impl Boundary {
             ),
         };
         self.stricter(check, rule, confidence, level, at)
+    }
+
+    /// Whether the policy turns a check off as a whole: by its name, and with no word in any layer for a rule that `is_of` it.
+    pub fn turns_off(&self, check: &str, is_of: &dyn Fn(&str) -> bool) -> bool {
+        let is_off = |entry: &CheckLevel| entry.levels == Levels::Plain(Level::Off);
+        let mut entries = self.layers().flat_map(|layer| &layer.checks);
+        let named = |entry: &CheckLevel| entry.name == check;
+        (self.server.checks.iter()).any(|entry| named(entry) && is_off(entry))
+            && entries.all(|entry| is_off(entry) || !(named(entry) || is_of(&entry.name)))
     }
 
     fn stricter(

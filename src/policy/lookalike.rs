@@ -5,7 +5,9 @@ use super::folded;
 
 /// Whether two different names of refs read alike.
 pub fn reads_alike(one: &[u8], other: &[u8]) -> bool {
-    if one.is_ascii() && other.is_ascii() {
+    // What a dot at the end of a folder does is in the form.
+    let is_plain = |name: &[u8]| name.is_ascii() && !bstr::ByteSlice::contains_str(name, "./");
+    if is_plain(one) && is_plain(other) {
         return one.eq_ignore_ascii_case(other);
     }
     form(one) == form(other)
@@ -92,6 +94,7 @@ mod tests {
             ("refs/heads/caf\u{e9}", "refs/heads/cafe\u{301}"),
             ("refs/heads/release-1", "refs/heads/release\u{2011}1"),
             ("refs/heads/release/1", "refs/heads/release\u{2215}1"),
+            ("refs/heads/release/1", "refs/heads/release./1"),
         ] {
             assert!(reads_alike(one.as_bytes(), other.as_bytes()), "{other}");
         }

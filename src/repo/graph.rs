@@ -5,6 +5,7 @@
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
+use super::commit_graph::Listed;
 use super::{Commit, Reader, RepoError};
 use crate::budget::Budget;
 use crate::push::Oid;
@@ -15,6 +16,9 @@ pub(super) type Node = u32;
 /// How many more commits of known history are read when only known ones are left to walk, and some stored commit is
 /// still taken for new: a wrong clock should rarely make the gate judge old commits again.
 const SLACK: u32 = 1024;
+
+/// From so many stored commits on, a commit-graph is worth to be opened. Tests have few.
+const LISTED_FROM: u32 = if cfg!(test) { 4 } else { 64 };
 
 /// More histories than this do not meet in any one push; a merge of such histories counts as a conflict.
 pub(super) const BASES_MAX: usize = 16;
@@ -43,6 +47,10 @@ pub(super) struct Graph<'r> {
     /// Commits read whole because they are new for sure.
     whole: HashMap<Node, Commit>,
     marks: Marks,
+    /// Commits that were read, of those that need not be new.
+    read: u32,
+    /// Whether a commit-graph is asked: found out when it is worth it.
+    is_listed: Option<bool>,
 }
 
 /// One byte a commit, cleared by what was touched.
@@ -121,6 +129,8 @@ impl<'r> Graph<'r> {
             vertices: Vec::new(),
             whole: HashMap::new(),
             marks: Marks::default(),
+            read: 0,
+            is_listed: None,
         }
     }
 
@@ -188,9 +198,13 @@ impl<'r> Graph<'r> {
         }
         self.budget.take_commits(1)?;
         let id = self.id(node);
-        match self.reader.commit(&id, self.budget) {
+        if let Some(listed) = self.listed(&id)? {
+            self.link(node, &listed.parents, listed.tree, listed.date);
+            return Ok(());
+        }
+        match self.reader.stored_commit(&id, self.budget) {
             Ok(commit) => {
-                self.link(node, &commit);
+                self.link(node, &commit.parents, commit.tree, commit.committer.time);
                 Ok(())
             }
             Err(RepoError::Missing(missing)) if missing == id && self.is_cut_off(node)? => {
@@ -206,12 +220,26 @@ impl<'r> Graph<'r> {
         }
     }
 
-    fn link(&mut self, node: Node, commit: &Commit) {
-        let parents = commit.parents.iter().map(|id| self.node(id)).collect();
+    /// What a commit-graph lists of a commit. A long walk over stored commits asks it, as git does: not in a shallow repository, where
+    /// it lists more than there is.
+    fn listed(&mut self, id: &Oid) -> Result<Option<Listed>, RepoError> {
+        self.read += 1;
+        if self.read < LISTED_FROM {
+            return Ok(None);
+        }
+        let is_listed = match self.is_listed {
+            Some(is_listed) => is_listed,
+            None => *self.is_listed.insert((self.shallow)()?.is_empty()),
+        };
+        Ok(is_listed.then(|| self.reader.listed(id)).flatten())
+    }
+
+    fn link(&mut self, node: Node, parents: &[Oid], tree: Oid, date: i64) {
+        let parents = parents.iter().map(|id| self.node(id)).collect();
         self.vertices[node as usize].links = Some(Links {
-            date: commit.committer.time,
+            date,
             parents,
-            tree: commit.tree,
+            tree,
             absent: false,
         });
     }
@@ -280,7 +308,7 @@ impl<'r> Graph<'r> {
         if self.vertices[node as usize].links.is_none() {
             self.budget.take_commits(1)?;
             let commit = self.reader.commit(&self.id(node), self.budget)?;
-            self.link(node, &commit);
+            self.link(node, &commit.parents, commit.tree, commit.committer.time);
             self.whole.insert(node, commit);
         }
         Ok(())

@@ -3,15 +3,17 @@
 use std::ops::Range;
 
 use imara_diff::sources::byte_lines;
-use imara_diff::{Algorithm, Diff, InternedInput};
+use imara_diff::{Algorithm, Diff, InternedInput, Token};
+
+use super::packs::Part;
 
 /// The lines that one version of a file adds to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Added {
     /// How many.
     pub lines: u64,
-    /// Where they are in the new version, in bytes, in order, line ends included.
-    pub bytes: Vec<Range<usize>>,
+    /// All of the new version, in its order: lines that were taken over, and lines that are added.
+    pub parts: Vec<Part>,
 }
 
 impl Added {
@@ -28,38 +30,50 @@ impl Added {
         new: &[u8],
         (old_middle, new_middle): (Range<usize>, Range<usize>),
     ) -> Self {
-        let offset = new_middle.start;
         let mut input = InternedInput::default();
-        input.update_before(byte_lines(&old[old_middle]));
-        input.update_after(byte_lines(&new[new_middle]));
+        input.update_before(byte_lines(&old[old_middle.clone()]));
+        input.update_after(byte_lines(&new[new_middle.clone()]));
         let diff = Diff::compute(Algorithm::Histogram, &input);
-        let mut starts = Vec::with_capacity(input.after.len() + 1);
-        let mut start = offset;
-        for token in &input.after {
+        let starts = |lines: &[Token], mut start: usize| {
+            let mut starts = Vec::with_capacity(lines.len() + 1);
             starts.push(start);
-            start += input.interner[*token].len();
-        }
-        starts.push(start);
+            for line in lines {
+                start += input.interner[*line].len();
+                starts.push(start);
+            }
+            starts
+        };
+        let old_starts = starts(&input.before, old_middle.start);
+        let new_starts = starts(&input.after, new_middle.start);
         let mut added = Added {
             lines: 0,
-            bytes: Vec::new(),
+            parts: Vec::new(),
         };
+        // Up to where both have been gone through.
+        let (mut in_old, mut in_new) = (0, 0);
         for hunk in diff.hunks() {
-            let lines = hunk.after.start as usize..hunk.after.end as usize;
-            if !lines.is_empty() {
-                added.lines += lines.len() as u64;
-                added.bytes.push(starts[lines.start]..starts[lines.end]);
-            }
+            let start = new_starts[hunk.after.start as usize];
+            let end = new_starts[hunk.after.end as usize];
+            added.put(in_new..start, Some(in_old));
+            added.put(start..end, None);
+            added.lines += hunk.after.len() as u64;
+            (in_old, in_new) = (old_starts[hunk.before.end as usize], end);
         }
+        added.put(in_new..new.len(), Some(in_old));
         added
+    }
+
+    fn put(&mut self, bytes: Range<usize>, from: Option<usize>) {
+        if !bytes.is_empty() {
+            self.parts.push(Part { bytes, from });
+        }
     }
 
     /// Whether any added line holds one of these bytes. An empty range stands for its position.
     pub fn touches(&self, bytes: &Range<usize>) -> bool {
         let end = bytes.end.max(bytes.start + 1);
-        self.bytes
-            .iter()
-            .any(|added| added.start < end && bytes.start < added.end)
+        let mut added = self.parts.iter().filter(|part| part.from.is_none());
+        added.any(|part| part.bytes.start < end && bytes.start < part.bytes.end)
     }
 }
 
@@ -160,6 +174,29 @@ mod tests {
         let other = "nothing alike\n".repeat(50);
         let (in_old, in_new) = differing(old.as_bytes(), other.as_bytes());
         assert_eq!((in_old, in_new), (0..old.len(), 0..other.len()));
+    }
+
+    proptest! {
+        /// The parts are the new version, and what was taken over stands where they say.
+        #[test]
+        fn parts_lead_from_the_old_version_to_the_new(
+            old in "((a|b|c)\n){0,12}(a|b)?",
+            new in "((a|b|c)\n){0,12}(a|b)?",
+        ) {
+            let (old, new) = (old.as_bytes(), new.as_bytes());
+            let added = Added::between(old, new);
+            let (mut made, mut lines) = (Vec::new(), 0);
+            for part in &added.parts {
+                let own = &new[part.bytes.clone()];
+                prop_assert!(part.bytes.start == made.len() && !own.is_empty());
+                match part.from {
+                    Some(from) => prop_assert_eq!(&old[from..from + own.len()], own),
+                    None => lines += str::from_utf8(own).unwrap().split_inclusive('\n').count() as u64,
+                }
+                made.extend_from_slice(own);
+            }
+            prop_assert_eq!((&made[..], lines), (new, added.lines));
+        }
     }
 
     /// How many whole lines both start with.

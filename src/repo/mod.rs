@@ -4,8 +4,10 @@
 //! repository's config only the `extensions` section is read, to refuse what the gate does not understand, and, for the
 //! audit, the name that GitLab noted and whether a remote keeps part of the objects.
 
+mod alike;
 mod alternates;
 mod changes;
+mod commit_graph;
 mod config;
 mod differ;
 mod graph;
@@ -32,6 +34,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+pub use alike::ALIKE_MAX;
 pub use changes::{Change, Entry, Joined, Origin, path_below};
 pub use differ::{Differ, Differing};
 pub use history::{History, NewCommit, NewContent, NewTag, contains};
@@ -156,6 +159,17 @@ impl Repo {
     /// All refs below `prefix`, which ends with `/`, in byte order, symbolic refs followed.
     pub fn refs_under(&self, prefix: &[u8]) -> Result<Vec<(RefName, Oid)>, RepoError> {
         self.refs.under(prefix)
+    }
+
+    /// For each of `names`, in byte order, the stored refs that cannot stand beside it where names are folded: those that have
+    /// the same `form`, those whose folder it would be, and those that are its folder. What git itself refuses, byte by byte, is
+    /// left out. More than [`ALIKE_MAX`]: these, and perhaps others.
+    pub fn refs_alike(
+        &self,
+        names: &[&RefName],
+        form: &dyn Fn(&[u8]) -> Vec<u8>,
+    ) -> Result<Vec<Vec<RefName>>, RepoError> {
+        self.refs.alike(names, form)
     }
 
     /// All refs in byte order, symbolic refs followed, and what of them cannot be read: one that is broken hides no other.

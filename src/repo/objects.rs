@@ -2,15 +2,17 @@
 //! nobody asks for them.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 pub use gix_object::Kind;
 
+use super::commit_graph::{CommitGraph, Listed};
 use super::packs::index::Index;
 use super::parse::{self, Commit, Tag, TreeEntry};
 use super::store::{Store, View};
-use super::{Layout, RepoError};
+use super::{Layout, RepoError, alternates};
 use crate::budget::Budget;
 use crate::push::{HashKind, Oid};
 
@@ -29,6 +31,7 @@ pub(super) struct Stores {
     incoming: Option<Store>,
     /// The repository's own, then further entries of `GIT_ALTERNATE_OBJECT_DIRECTORIES`.
     stored: Vec<Store>,
+    commit_graphs: OnceLock<Vec<CommitGraph>>,
 }
 
 impl Stores {
@@ -45,6 +48,19 @@ impl Stores {
                 .into_iter()
                 .map(|dir| Store::new(dir, layout.hash))
                 .collect(),
+            commit_graphs: OnceLock::new(),
+        })
+    }
+
+    fn commit_graphs(&self) -> &[CommitGraph] {
+        self.commit_graphs.get_or_init(|| {
+            let mut dirs = Vec::new();
+            for store in &self.stored {
+                dirs.push(store.dir().to_owned());
+                dirs.extend(alternates::of(store.dir()).unwrap_or_default());
+            }
+            let open = |dir: PathBuf| CommitGraph::open(&dir, self.hash);
+            dirs.into_iter().filter_map(open).collect()
         })
     }
 
@@ -192,6 +208,20 @@ impl<'r> Reader<'r> {
         Ok(id.is_empty_tree().then_some((Kind::Tree, 0)))
     }
 
+    /// What a commit-graph of the store lists of a commit, if one does.
+    pub(super) fn listed(&self, id: &Oid) -> Option<Listed> {
+        let graphs = self.stores.commit_graphs().iter();
+        graphs.filter_map(|graph| graph.find(id)).next()
+    }
+
+    /// The same as [`Reader::commit`], for a commit that is likely in the store.
+    pub(super) fn stored_commit(&self, id: &Oid, budget: &Budget) -> Result<Commit, RepoError> {
+        let views = self.stored.iter().chain(&self.incoming);
+        self.with(views, id, Kind::Commit, budget, |data, hash| {
+            parse::commit(*id, data, hash)
+        })
+    }
+
     /// Whether the repository has the object without the quarantine: in its own folder or in an alternate.
     pub fn is_stored(&self, id: &Oid) -> Result<bool, RepoError> {
         for view in &self.stored {
@@ -212,33 +242,37 @@ impl<'r> Reader<'r> {
 
     /// Reads and parses a commit. One that is absent is [`RepoError::Missing`].
     pub fn commit(&self, id: &Oid, budget: &Budget) -> Result<Commit, RepoError> {
-        self.with(id, Kind::Commit, budget, |data, hash| {
+        self.with(self.views(), id, Kind::Commit, budget, |data, hash| {
             parse::commit(*id, data, hash)
         })
     }
 
     /// Reads and parses an annotated tag. One that is absent is [`RepoError::Missing`].
     pub fn tag(&self, id: &Oid, budget: &Budget) -> Result<Tag, RepoError> {
-        self.with(id, Kind::Tag, budget, |data, hash| {
+        self.with(self.views(), id, Kind::Tag, budget, |data, hash| {
             parse::tag(*id, data, hash)
         })
     }
 
     /// Reads a tree and splits it into entries. One that is absent is [`RepoError::Missing`].
     pub fn tree(&self, id: &Oid, budget: &Budget) -> Result<Vec<TreeEntry>, RepoError> {
-        self.with(id, Kind::Tree, budget, |data, hash| {
+        self.with(self.views(), id, Kind::Tree, budget, |data, hash| {
             parse::tree(*id, data, hash)
         })
     }
 
-    fn with<T>(
+    fn with<'v, T>(
         &self,
+        views: impl Iterator<Item = &'v View<'r>>,
         id: &Oid,
         wanted: Kind,
         budget: &Budget,
         parse: impl FnOnce(&[u8], HashKind) -> Result<T, RepoError>,
-    ) -> Result<T, RepoError> {
-        for view in self.views() {
+    ) -> Result<T, RepoError>
+    where
+        'r: 'v,
+    {
+        for view in views {
             let Some(located) = view.locate(id)? else {
                 continue;
             };

@@ -7,6 +7,7 @@ use std::path::Path;
 use bstr::ByteSlice as _;
 
 use super::RepoError;
+use super::alike::Search;
 use crate::push::{HashKind, Oid, RefName};
 
 /// Once a search has come down to this many bytes they are read at once.
@@ -84,6 +85,108 @@ impl Packed {
             }
         }
         Ok((low, high))
+    }
+
+    /// Where the first line in a range begins whose name is not less than `key`.
+    fn lower_bound(&self, key: &[u8], range: (u64, u64)) -> Result<u64, RepoError> {
+        let (mut low, mut high) = range;
+        while high - low > BLOCK {
+            let middle = low + (high - low) / 2;
+            let chunk = self.read(middle, high.min(middle + BLOCK / 2))?;
+            let Some((start, line)) = first_ref_line(&chunk) else {
+                break;
+            };
+            match name_of(line) < key {
+                true => low = middle + start as u64,
+                false => high = middle + start as u64,
+            }
+        }
+        let text = self.read(low, high)?;
+        let mut at = low;
+        for line in text.lines_with_terminator() {
+            let is_ref = !matches!(line.first(), Some(b'^' | b'#'));
+            if is_ref && name_of(line.trim_end_with(|byte| byte == '\n')) >= key {
+                return Ok(at);
+            }
+            at += line.len() as u64;
+        }
+        Ok(high)
+    }
+
+    /// Takes in what is alike in a range, line by line.
+    fn scan(
+        &self,
+        (low, high): (u64, u64),
+        hash: HashKind,
+        search: &mut Search<'_>,
+    ) -> Result<(), RepoError> {
+        for line in refs(&self.read(low, high)?, hash) {
+            let (_, name) = line?;
+            if search.is_full() {
+                break;
+            }
+            if search.is_alike(name) {
+                search.take(name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on from a range to those parts of it in which something may be alike: all names of a range begin the same way, and
+    /// only a few bytes can follow.
+    fn branch(
+        &self,
+        range: (u64, u64),
+        hash: HashKind,
+        search: &mut Search<'_>,
+        ranges: &mut Vec<(u64, u64)>,
+    ) -> Result<(), RepoError> {
+        let (low, high) = range;
+        // Twice as long as the longest line.
+        let head = self.read(low, high.min(low + 2 * BLOCK))?;
+        let tail = self.read(high.saturating_sub(2 * BLOCK).max(low), high)?;
+        let is_ref = |line: &&[u8]| !matches!(line.first(), None | Some(b'^' | b'#'));
+        // The piece of a line at either end of a block is none.
+        let first = head.lines().find(is_ref);
+        let last = tail.lines().skip(1).filter(is_ref).last();
+        let (Some(first), Some(last), true) = (first, last, high - low > 4 * BLOCK) else {
+            return self.scan(range, hash, search);
+        };
+        let (first, last) = (name_of(first), name_of(last));
+        let pairs = first.iter().zip(last);
+        let common = &first[..pairs.take_while(|(one, other)| one == other).count()];
+        let form = &search.form;
+        let met = common.len().min(form.len());
+        if !super::alike::is_plain(common) || form.get(met).is_some_and(|byte| !byte.is_ascii()) {
+            return self.scan(range, hash, search);
+        }
+        if !common[..met].eq_ignore_ascii_case(&form[..met]) {
+            return Ok(());
+        }
+        let wanted = form.get(met).copied().unwrap_or(b'/');
+        if common.len() > met && common[met] != b'/' {
+            return Ok(());
+        }
+        if search.is_alike(first) {
+            return self.scan(range, hash, search);
+        }
+        let part = |from: u8, to: u8| -> Result<(u64, u64), RepoError> {
+            let start = self.lower_bound(&[common, &[from]].concat(), range)?;
+            let end = self.lower_bound(&[common, &[to]].concat(), (start, high))?;
+            Ok((start, end))
+        };
+        let mut found = vec![part(wanted, wanted + 1)?];
+        let capital = wanted.to_ascii_uppercase();
+        if capital != wanted {
+            found.push(part(capital, capital + 1)?);
+        }
+        if wanted == b'/' {
+            found.push(part(b'.', b'.' + 1)?);
+        }
+        ranges.extend(found.into_iter().filter(|(low, high)| low < high));
+        // Anything may be behind letters that are not ASCII.
+        let other = (self.lower_bound(&[common, &[0x80]].concat(), range)?, high);
+        self.scan(other, hash, search)
     }
 }
 
@@ -168,6 +271,27 @@ pub(super) fn under(
         }
     }
     Ok(out)
+}
+
+/// Takes in all refs whose names are taken for those that are looked for.
+pub(super) fn alike(
+    path: &Path,
+    hash: HashKind,
+    searches: &mut [Search<'_>],
+) -> Result<(), RepoError> {
+    let Some(packed) = Packed::open(path)? else {
+        return Ok(());
+    };
+    for search in searches {
+        let mut ranges = vec![(0, packed.len)];
+        while let Some(range) = ranges.pop() {
+            match packed.sorted {
+                true => packed.branch(range, hash, search, &mut ranges)?,
+                false => packed.scan(range, hash, search)?,
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether there is any ref.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use bstr::ByteSlice as _;
 
+use super::alike::{Folders, Search};
 use super::layout::{Layout, RefStorage};
 use super::{RepoError, packed, reftable};
 use crate::push::{HashKind, Oid, RefName};
@@ -109,6 +110,38 @@ impl Refs {
             Ok(true)
         })?;
         Ok(found.into_iter().collect())
+    }
+
+    /// See [`super::Repo::refs_alike`].
+    pub(super) fn alike(
+        &self,
+        names: &[&RefName],
+        form: &dyn Fn(&[u8]) -> Vec<u8>,
+    ) -> Result<Vec<Vec<RefName>>, RepoError> {
+        let mut searches: Vec<Search<'_>> =
+            (names.iter()).map(|name| Search::new(name, form)).collect();
+        if self.storage == RefStorage::Reftable {
+            for (stored, _) in reftable::under(&self.git_dir, self.hash, b"refs/")? {
+                for search in &mut searches {
+                    if search.is_alike(stored.as_bytes()) {
+                        search.take(stored.as_bytes());
+                    }
+                }
+            }
+        } else {
+            packed::alike(&self.packed_path(), self.hash, &mut searches)?;
+            let mut folders = Folders::new();
+            for search in &mut searches {
+                search.loose(&self.common_dir, b"refs/", b"refs/".len(), &mut folders)?;
+            }
+        }
+        let found = searches.into_iter().map(|search| {
+            let mut found = search.found;
+            found.sort_unstable();
+            found.dedup();
+            found
+        });
+        Ok(found.collect())
     }
 
     /// All refs, and what of them cannot be read: one that is broken hides no other.
@@ -282,7 +315,7 @@ impl Refs {
 }
 
 /// No file of that name can be there.
-fn absent(error: &std::io::Error) -> bool {
+pub(super) fn absent(error: &std::io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename

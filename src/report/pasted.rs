@@ -1,6 +1,7 @@
 //! The commands of the hints, pasted into a shell over real repositories: afterwards nothing is at fault any more.
 
 mod merges;
+mod mixed;
 
 use std::fs;
 use std::path::{Path, PathBuf};

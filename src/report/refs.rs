@@ -127,19 +127,50 @@ impl Cure {
             .iter()
             .filter(|update| update.command.new.is_some())
             .filter_map(|update| {
-                let name = allowed_name(decision, &update.command.name, "")?;
-                (name != update.command.name).then_some((*update, name))
+                let tried = &update.command.name;
+                // What may be pushed to but for its name gets another one.
+                let suffix = match allowed_name(decision, tried, "")? == *tried {
+                    true => "-2",
+                    false => "",
+                };
+                let name = allowed_name(decision, tried, suffix)?;
+                (name != *tried).then_some((*update, name))
             })
             .take(COMMANDS_MAX)
             .collect();
         if moves.is_empty() {
-            return;
+            return self.without(&updates, decision);
         }
         self.say("Push there:");
         let only = updates.len() == 1 && decision.updates.len() == 1;
         for (update, name) in &moves {
             self.push_to(update, name, only);
         }
+    }
+
+    /// What has no place under any name is left out of the push.
+    fn without(&mut self, updates: &[&RefUpdate], decision: &Decision) {
+        let is_left_out =
+            |update: &RefUpdate| updates.iter().any(|one| one.command == update.command);
+        let (out, rest): (Vec<&RefUpdate>, Vec<&RefUpdate>) =
+            (decision.updates.iter()).partition(|update| is_left_out(update));
+        let names = (out.iter().take(3)).map(|update| quoted(update.command.name.as_bytes()));
+        let names: Vec<String> = names.collect();
+        if rest.is_empty() {
+            self.never();
+            self.say(format!(
+                "Leave {}, or ask a person who may push it.",
+                listed(&names)
+            ));
+            return;
+        }
+        self.say(format!("Leave {} out, and push the rest:", listed(&names)));
+        let mut command = argv(["git", "push", "origin"]);
+        command.extend(rest.into_iter().take(COMMANDS_MAX).map(refspec));
+        self.lines.push(Line::Run {
+            argv: command,
+            otherwise: "push the others".into(),
+        });
     }
 
     pub(super) fn kept(&mut self, faults: &[&Judged], what: &str) {
@@ -180,10 +211,17 @@ impl Cure {
             self.say("Split the commit into smaller ones, and push them one after the other.");
             return;
         }
-        // Only the limit on commits says how large a part may be; for the others half is a fair try.
-        let step = match (&*first.finding.rule, last_number(&first.decided_by.what)) {
-            ("limit/commits", Some(max)) if (1..count).contains(&max) => max,
-            _ => count.div_ceil(2),
+        // Only the limit on commits says how large a part may be; for the others each part has its share of the commits.
+        let max = last_number(&first.decided_by.what).filter(|max| *max > 0);
+        let step = match (&*first.finding.rule, max) {
+            ("limit/commits", Some(max)) if max < count => max,
+            (_, max) => {
+                let brought = first.finding.detail.as_deref().and_then(first_number);
+                let parts = brought
+                    .zip(max)
+                    .map_or(2, |(brought, max)| brought.div_ceil(max));
+                (count / parts.max(2)).max(1)
+            }
         };
         self.say("Push the commits in smaller parts, oldest first:");
         let ends = (step..count).step_by(step).chain([count]);
@@ -210,14 +248,8 @@ impl Cure {
         self.is("split");
         self.say("Push the refs one at a time:");
         for update in decision.updates.iter().take(COMMANDS_MAX) {
-            let mut refspec = BString::default();
-            if let Some(id) = update.command.new {
-                refspec.extend_from_slice(id.to_string().as_bytes());
-            }
-            refspec.push(b':');
-            refspec.extend_from_slice(update.command.name.as_bytes());
             let mut command = argv(["git", "push", "origin"]);
-            command.push(refspec);
+            command.push(refspec(update));
             self.lines.push(Line::Run {
                 argv: command,
                 otherwise: format!("push {}", quoted(update.command.name.as_bytes())),
@@ -227,6 +259,17 @@ impl Cure {
             self.lines.push(Line::Note("and so on".into()));
         }
     }
+}
+
+/// The update as `git push` is asked for it.
+fn refspec(update: &RefUpdate) -> BString {
+    let mut refspec = BString::default();
+    if let Some(id) = update.command.new {
+        refspec.extend_from_slice(id.to_string().as_bytes());
+    }
+    refspec.push(b':');
+    refspec.extend_from_slice(update.command.name.as_bytes());
+    refspec
 }
 
 /// The ref updates that the findings are about, in the order of the push.
@@ -258,10 +301,9 @@ fn allowed_name(decision: &Decision, tried: &RefName, suffix: &str) -> Option<Re
         let same = |pattern: &&String| pattern.as_bytes().splitn_str(3, "/").nth(1) == Some(kind);
         decision.allowed_refs.iter().find(same)
     };
-    // A tag is no branch: no branch name can stand for it.
+    // A tag or a note is no branch: no branch name can stand for it.
     let pattern = match (of_kind(kind), kind) {
-        (None, b"tags") => None,
-        (None, _) => of_kind(b"heads"),
+        (None, b"heads" | b"for") => of_kind(b"heads"),
         (found, _) => found,
     }?;
     if !pattern.contains('*') {
@@ -275,6 +317,11 @@ fn allowed_name(decision: &Decision, tried: &RefName, suffix: &str) -> Option<Re
         return None;
     }
     RefName::new(name).ok()
+}
+
+fn first_number(text: &str) -> Option<usize> {
+    let digits = text.split(|letter: char| !letter.is_ascii_digit()).next()?;
+    digits.parse().ok()
 }
 
 fn last_number(text: &str) -> Option<usize> {

@@ -12,6 +12,7 @@ use bstr::{BString, ByteSlice as _};
 
 use super::cure::{Cure, Family, Line};
 use super::words::{argv, counted, is_magic, listed, quoted, short};
+use crate::check::BECOMES_EXECUTABLE;
 use crate::finding::PathOp;
 use crate::order::Order as _;
 use crate::push::{Oid, RefName};
@@ -138,7 +139,7 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
         if only.is_bad_merge() {
             merge::at_tip(cure, only);
         } else {
-            at_commit(cure, only);
+            at_commit(cure, only, faults);
         }
         return;
     }
@@ -150,16 +151,7 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
         .iter()
         .any(|commit| commit.parents.len() > 1);
     if only_headers {
-        let mut exec = "git commit --amend --no-edit --allow-empty".to_owned();
-        if faults.iter().any(|fault| fault.has(Family::Author)) {
-            exec.push_str(" --reset-author");
-        }
-        if !unsigned.is_empty() {
-            exec.push_str(" -S");
-        }
-        cure.lines.push(Line::run([
-            "git", "rebase", "-r", &base_text, "--exec", &exec,
-        ]));
+        headers(cure, decision, faults, &base_text);
         return;
     }
     if !merges
@@ -167,6 +159,12 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
         && let Some(paths) = everywhere::paths(faults)
     {
         everywhere::put_back(cure, &base, &paths);
+        if faults
+            .iter()
+            .any(|fault| fault.has(Family::Author) || fault.has(Family::Sign))
+        {
+            headers(cure, decision, faults, &base_text);
+        }
         return;
     }
     let (redone, mut stops): (Vec<&Fault<'_>>, Vec<&Fault<'_>>) =
@@ -179,28 +177,32 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
         let order = order_of_replay(decision);
         stops.order_by_key(|fault| order.get(&fault.commit.id));
     }
-    let mut command = Vec::new();
-    if !stops.is_empty() {
-        let marks: Vec<String> = stops
-            .iter()
-            .take(LISTED_MAX)
+    let marks = |faults: &[&Fault<'_>]| {
+        let ids = faults.iter().take(LISTED_MAX);
+        let ids: Vec<String> = ids
             .map(|fault| fault.commit.id.to_string()[..7].to_owned())
             .collect();
-        // git writes `pick <id> <subject>` lines; the editor marks those at which it shall stop.
-        let script = format!("s/^(p|pick) ({})/edit \\2/", marks.join("|"));
-        let editor = format!("GIT_SEQUENCE_EDITOR=sed -i.bak -E \"{script}\"");
-        command.extend([BString::from("env"), BString::from(editor)]);
+        ids.join("|")
+    };
+    // git writes `pick <id> <subject>` lines; the editor marks those at which it shall stop.
+    let mut edits = Vec::new();
+    if !stops.is_empty() {
+        edits.push(format!("s/^(p|pick) ({})/edit \\2/", marks(&stops)));
     }
+    if !redone.is_empty() {
+        edits.push(merge::again_in_rebase(&marks(&redone), &redone));
+    }
+    let editor = format!("GIT_SEQUENCE_EDITOR=sed -i.bak -E \"{}\"", edits.join("; "));
+    let mut command = vec![BString::from("env"), BString::from(editor)];
     command.extend(argv(["git", "rebase"]));
     if merges {
         command.push("-r".into());
     }
-    if !redone.is_empty() {
-        // Without it git takes over a merge whose parents did not change, as it is.
-        command.push("--no-ff".into());
-    }
-    if !stops.is_empty() {
-        command.push("-i".into());
+    // What takes back what is mended has nothing left to do.
+    command.extend(argv(["-i", "--empty=drop"]));
+    // Later commits often take out what is taken out now: where both touch a line, it comes out as they left it.
+    if !merges && stops.iter().any(|fault| fault.has(Family::Content)) {
+        command.extend(argv(["-X", "theirs"]));
     }
     command.push(base_text.into());
     cure.lines.push(Line::Run {
@@ -214,13 +216,47 @@ fn of_branch(cure: &mut Cure, decision: &Decision, name: Option<&RefName>, fault
     for fault in stops.iter().take(STOPS_MAX) {
         let text = format!("when git stops at {}:", short(&fault.commit.id));
         cure.lines.push(Line::Note(text));
-        at_commit(cure, fault);
+        at_commit(cure, fault, faults);
         cure.lines.push(Line::run(["git", "rebase", "--continue"]));
     }
     if stops.len() > STOPS_MAX {
         let text = format!("and so on: {} commits are at fault", stops.len());
         cure.lines.push(Line::Note(text));
     }
+}
+
+/// Makes every commit from `base` on again, with another author or a signature.
+fn headers(cure: &mut Cure, decision: &Decision, faults: &[Fault<'_>], base: &str) {
+    let mut exec = String::new();
+    // What merges brought from known history passes by as well, and stays as it is.
+    for id in known_parents(decision).filter(|id| !base.starts_with(&short(id))) {
+        exec.push_str(&format!(
+            "git merge-base --is-ancestor HEAD {} || ",
+            short(&id)
+        ));
+    }
+    exec.push_str("git commit --amend --no-edit --allow-empty");
+    if faults.iter().any(|fault| fault.has(Family::Author)) {
+        exec.push_str(" --reset-author");
+    }
+    if faults.iter().any(|fault| fault.has(Family::Sign)) {
+        exec.push_str(" -S");
+    }
+    cure.lines
+        .push(Line::run(["git", "rebase", "-r", base, "--exec", &exec]));
+}
+
+/// What the merges of the push join that is not of the push.
+fn known_parents(decision: &Decision) -> impl Iterator<Item = Oid> {
+    let new: HashSet<Oid> = decision.commits.iter().map(|commit| commit.id).collect();
+    let merges = (decision.commits.iter()).filter(|commit| commit.parents.len() > 1);
+    let mut known: Vec<Oid> = merges
+        .flat_map(|commit| commit.parents.iter().copied())
+        .filter(|id| !new.contains(id))
+        .collect();
+    known.order();
+    known.dedup();
+    known.into_iter()
 }
 
 /// The order in which `git rebase -r` makes commits again: each line of first parents as a whole, lines that are
@@ -333,12 +369,22 @@ pub(super) fn author(decision: &Decision) -> Option<(String, String)> {
     (!name.is_empty() && !mail.is_empty()).then(|| (name.to_owned(), mail.to_owned()))
 }
 
-/// Puts right the commit at which the working tree stands.
-fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
+/// Whether nobody could execute the file before the first of the faults.
+fn was_plain(faults: &[Fault<'_>], path: &BString) -> bool {
+    let mut findings = faults.iter().flat_map(|fault| &fault.findings);
+    let first = findings.find(|judged| {
+        judged.finding.rule == "path/mode" && judged.finding.place.path.as_ref() == Some(path)
+    });
+    first.is_some_and(|judged| judged.finding.detail.as_deref() == Some(BECOMES_EXECUTABLE))
+}
+
+/// Puts right the commit at which the working tree stands; `faults`: of the whole branch, oldest first.
+fn at_commit(cure: &mut Cure, fault: &Fault<'_>, faults: &[Fault<'_>]) {
     let is_root = fault.commit.parents.is_empty();
     let mut back = Vec::new();
     let mut out = Vec::new();
     let mut either = Vec::new();
+    let (mut plain, mut executable) = (Vec::new(), Vec::new());
     let mut seen = HashSet::new();
     for judged in &fault.findings {
         let finding = &judged.finding;
@@ -348,6 +394,13 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
         };
         if seen.insert(path) {
             match finding.op {
+                // The file keeps its text: later commits may build on it.
+                Some(PathOp::Mode) if finding.rule == "path/mode" => {
+                    match was_plain(faults, path) {
+                        true => plain.push(path),
+                        false => executable.push(path),
+                    }
+                }
                 Some(PathOp::Add) => out.push(path),
                 _ if is_root => out.push(path),
                 Some(PathOp::Modify | PathOp::Delete | PathOp::Mode) => back.push(path),
@@ -355,28 +408,33 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
             }
         }
     }
-    // A file that is put back takes the place of the folder that replaced it.
-    let below = |path: &&BString| {
-        let parent = |file: &&&BString| {
-            let rest = path.strip_prefix(file.as_slice());
-            rest.is_some_and(|rest| rest.starts_with(b"/"))
-        };
-        !back.iter().any(|file| parent(&file))
+    // A file that is put back takes the place of the folder that replaced it, and so does a file in a folder.
+    let is_below = |path: &[u8], folder: &BString| {
+        let rest = path.strip_prefix(folder.as_slice());
+        rest.is_some_and(|rest| rest.starts_with(b"/"))
     };
-    out.retain(below);
-    with_paths(cure, &["checkout", "HEAD~1"], &back, "put back");
+    let stays = |path: &&BString| {
+        let crosses = |file: &&BString| is_below(path, file) || is_below(file, path);
+        !back.iter().any(crosses)
+    };
+    out.retain(stays);
+    with_paths(cure, &["git", "checkout", "HEAD~1"], &back, "put back");
     with_paths(
         cure,
-        &["rm", "--cached", "-q"],
+        &["git", "rm", "--cached", "-q"],
         &out,
         "take out of the commit",
     );
     with_paths(
         cure,
-        &["restore", "-s", "HEAD~1", "-S", "-W"],
+        &["git", "restore", "-s", "HEAD~1", "-S", "-W"],
         &either,
         "put back, or take out,",
     );
+    with_paths(cure, &["chmod", "-x"], &plain, "make plain files of");
+    with_paths(cure, &["chmod", "+x"], &executable, "make executable");
+    plain.append(&mut executable);
+    with_paths(cure, &["git", "add"], &plain, "add");
     let mut mended = HashSet::new();
     let mut remarks = 0;
     for judged in &fault.findings {
@@ -415,7 +473,7 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
     }
     let mut mended: Vec<&BString> = mended.into_iter().collect();
     mended.order();
-    with_paths(cure, &["add"], &mended, "add");
+    with_paths(cure, &["git", "add"], &mended, "add");
     if fault.has(Family::Rebuild) {
         let text = "an ordinary git writes well-formed objects when it makes the commit again";
         cure.lines.push(Line::Note(text.into()));
@@ -445,7 +503,7 @@ fn at_commit(cure: &mut Cure, fault: &Fault<'_>) {
 }
 
 /// One command for the paths that a text may show, one remark for each of the others.
-fn with_paths(cure: &mut Cure, git: &[&str], paths: &[&BString], what: &str) {
+fn with_paths(cure: &mut Cure, program: &[&str], paths: &[&BString], what: &str) {
     let is_odd = |path: &&&BString| !path.iter().all(|byte| matches!(byte, b' '..=b'~'));
     let (odd, usual): (Vec<&BString>, Vec<&BString>) =
         paths.iter().copied().partition(|path| is_odd(&path));
@@ -454,11 +512,10 @@ fn with_paths(cure: &mut Cure, git: &[&str], paths: &[&BString], what: &str) {
         .map(<[_]>::to_vec)
         .chain(odd.iter().map(|path| vec![*path]));
     for group in groups.take(LISTED_MAX) {
-        let mut command = argv(["git"]);
-        if group.iter().any(|path| is_magic(path.as_bstr())) {
-            command.push("--literal-pathspecs".into());
+        let mut command: Vec<BString> = program.iter().map(|word| BString::from(*word)).collect();
+        if program[0] == "git" && group.iter().any(|path| is_magic(path.as_bstr())) {
+            command.insert(1, "--literal-pathspecs".into());
         }
-        command.extend(git.iter().map(|argument| BString::from(*argument)));
         command.push("--".into());
         command.extend(group.iter().map(|path| (*path).clone()));
         let shown: Vec<String> = group.iter().take(3).map(quoted).collect();
@@ -504,7 +561,7 @@ fn net_effect(cure: &mut Cure, decision: &Decision, findings: &[&Judged]) {
                 let stored = short(&stored);
                 with_paths(
                     cure,
-                    &["restore", "-s", &stored, "-S", "-W"],
+                    &["git", "restore", "-s", &stored, "-S", "-W"],
                     &paths,
                     "put back, or take out,",
                 );

@@ -9,6 +9,7 @@ mod marks;
 pub mod prefilter;
 pub mod rules;
 
+mod armored;
 mod assignment;
 mod confirm;
 mod decode;
@@ -139,7 +140,7 @@ impl<'a> Scanner<'a> {
             joined: false,
         };
         let found = run.layer(whole)?;
-        Ok(outcome(run, found))
+        Ok(outcome(run, found, text))
     }
 
     /// The same, and what helps to scan texts that are made from this one. `None`: nothing does.
@@ -150,7 +151,7 @@ impl<'a> Scanner<'a> {
     ) -> Result<(Outcome, Option<Memory>), Exhausted> {
         let mut run = decode::Run::new(self.pack, &self.limits, text.len(), budget);
         let (found, known) = run.kept(text, &decode::Ground::none(text.len()))?;
-        Ok((outcome(run, found), known.map(Memory)))
+        Ok((outcome(run, found, text), known.map(Memory)))
     }
 
     /// The same of a text that is made from another with the same scanner: the parts are all of it, in their order. What it
@@ -167,7 +168,7 @@ impl<'a> Scanner<'a> {
         if ground.is_of_use() {
             let mut run = decode::Run::new(self.pack, &self.limits, text.len(), budget);
             if let (found, Some(known)) = run.kept(text, &ground)? {
-                return Ok((outcome(run, found), Some(Memory(known)), fresh));
+                return Ok((outcome(run, found, text), Some(Memory(known)), fresh));
             }
         }
         let (outcome, memory) = self.scan_keeping(text, budget)?;
@@ -178,7 +179,8 @@ impl<'a> Scanner<'a> {
 /// What a scan noted of a text. Has no `Debug`: it holds secrets.
 pub struct Memory(decode::Known);
 
-fn outcome(run: decode::Run<'_>, matches: Vec<Match>) -> Outcome {
+fn outcome(run: decode::Run<'_>, mut matches: Vec<Match>, text: &[u8]) -> Outcome {
+    matches.retain(|found| !armored::is_chance(text, found));
     let mut unscanned = run.unscanned;
     unscanned.sort_by_key(|(bytes, _)| bytes.start);
     unscanned.dedup_by(|next, first| next.0 == first.0);

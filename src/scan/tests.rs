@@ -348,3 +348,47 @@ fn no_word_before_a_secret_makes_it_a_reference() {
         assert!(!scan(text.as_bytes()).matches.is_empty(), "{before}");
     }
 }
+
+/// The digits of a signature may read like a token; those of something that only stands between the same lines do not.
+#[test]
+fn chance_in_a_signature_is_no_token() {
+    let string = |bytes: &[u8]| {
+        let length = u32::try_from(bytes.len()).unwrap();
+        [&length.to_be_bytes(), bytes].concat()
+    };
+    let token = sample::make(
+        "EAAG{base62:60}ZA{base62:50}ZC{base62:60}",
+        &mut Dice::new(7),
+    )
+    .unwrap();
+    for width in [70, 1_000] {
+        for before in 0..3 {
+            // Of any number of digits, in any place of the line.
+            let mut digits = format!("{}//{token}/", "A".repeat(before)).into_bytes();
+            digits.resize(digits.len().next_multiple_of(4), b'A');
+            let chance = data_encoding::BASE64.decode(&digits).unwrap();
+            let key = [string(b"ssh-ed25519"), string(&[7; 32])].concat();
+            let fields = [string(&key), string(b"git"), string(b""), string(b"sha512")].concat();
+            let start = [b"SSHSIG\0\0\0\x01".as_slice(), &fields].concat();
+            let algorithm = string(b"rsa-sha2-512");
+            // The digits begin anew where the bytes before are a multiple of three.
+            let so_far = start.len() + 4 + algorithm.len() + 4;
+            let filler = vec![0; 3 - so_far % 3];
+            let made = [algorithm, string(&[filler, chance].concat())].concat();
+            let armored = |blob: &[u8]| {
+                let digits = data_encoding::BASE64.encode(blob);
+                let lines: Vec<&[u8]> = digits.as_bytes().chunks(width).collect();
+                let begin = b"gpgsig -----BEGIN SSH SIGNATURE-----".as_slice();
+                let end = b"-----END SSH SIGNATURE-----".as_slice();
+                [&[begin], &*lines, &[end], &[b""]].concat().join(&b'\n')
+            };
+            let whole = armored(&[start.clone(), string(&made)].concat());
+            assert_eq!(ids(&whole), Vec::<&str>::new());
+            // One byte more, and it is none.
+            let other = armored(&[start, string(&made), vec![0]].concat());
+            if width == 1_000 {
+                assert_eq!(ids(&other), ["secret/facebook-access-token"]);
+            }
+        }
+    }
+}

@@ -9,8 +9,8 @@ use super::crypto::{Curve, Hash, Key};
 use super::wire::{Wire, put};
 
 /// The first line of a signature.
-pub(super) const BEGIN: &[u8] = b"-----BEGIN SSH SIGNATURE-----";
-const END: &[u8] = b"-----END SSH SIGNATURE-----";
+pub(crate) const BEGIN: &[u8] = b"-----BEGIN SSH SIGNATURE-----";
+pub(crate) const END: &[u8] = b"-----END SSH SIGNATURE-----";
 
 /// What a signature of git says that it is for.
 const NAMESPACE: &[u8] = b"git";
@@ -75,6 +75,29 @@ pub(crate) fn claimed_key(armored: &[u8]) -> Option<String> {
     let mut rest = Wire(blob.strip_prefix(b"SSHSIG")?);
     let _version = rest.number()?;
     rest.string().map(fingerprint)
+}
+
+/// Whether an armoured signature is one by its form, of a key of a kind that is known, whether it holds or not.
+pub(crate) fn is_well_formed(armored: &[u8]) -> bool {
+    let fields = |blob: &[u8]| {
+        let mut wire = Wire(blob.strip_prefix(b"SSHSIG")?);
+        let version = wire.number()?;
+        let signer = kind(wire.string()?)?;
+        let (_namespace, _reserved) = (wire.string()?, wire.string()?);
+        let hash = wire.string()?;
+        let made = kind(wire.string()?)?;
+        let is_known =
+            KINDS.iter().any(|(known, _)| *known == signer) || certified(signer).is_some();
+        Some(
+            version == 1
+                && is_known
+                && matches!(hash, b"sha256" | b"sha512")
+                && !made.is_empty()
+                && wire.is_empty(),
+        )
+    };
+    let blob = armor::decode(armored, BEGIN, END);
+    blob.is_some_and(|blob| fields(&blob) == Some(true))
 }
 
 /// Why a signature does not hold: the rest of a sentence that starts with "the signature".

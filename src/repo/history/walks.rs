@@ -124,6 +124,9 @@ impl Dag {
 
 fn check_walks(world: &World, dice: &mut Dice<'_>, since: i64) {
     let dag = Dag::roll(world, dice, since);
+    if dice.one_in(16) {
+        list(world, dag.known.iter().map(|at| dag.ids[*at]));
+    }
     let (repo, budget) = (world.repo(), Budget::new(Bounds::default()));
     let reader = repo.reader();
     let new_graph = || Graph::new(&reader, &budget, || shallow(&repo));
@@ -203,6 +206,43 @@ fn walks_give_what_the_sets_say_whatever_the_dates() {
     if let Err(error) = result {
         panic!("{error}");
     }
+}
+
+/// Has git list the commits and all that they reach in a commit-graph.
+fn list(world: &World, commits: impl Iterator<Item = Oid>) {
+    let commits: String = commits.map(|id| format!("{id}\n")).collect();
+    let arguments = ["commit-graph", "write", "--stdin-commits", "--append"];
+    world.git_with(&arguments, commits.as_bytes());
+}
+
+#[test]
+fn a_long_walk_takes_what_a_commit_graph_lists() {
+    let world = World::new();
+    let main = chain(&world, false, &[], 40, 1_000);
+    let tip = main[39];
+    let branch = chain(&world, true, &[main[1]], 1, 3_000);
+    let new = || new_within(&world, 100, branch[0], &[tip]);
+    assert_eq!(new().unwrap(), branch);
+    list(&world, [tip].into_iter());
+    let hex = main[20].to_string();
+    let path = world
+        .server()
+        .join("objects")
+        .join(&hex[..2])
+        .join(&hex[2..]);
+    std::fs::remove_file(path).unwrap();
+    assert_eq!(new().unwrap(), branch, "it was not read");
+    // Where history is cut off the file lists what is not there, and git does not look into it either.
+    let shallow = world.server().join("shallow");
+    std::fs::write(&shallow, format!("{}\n", main[0])).unwrap();
+    assert!(matches!(new(), Err(RepoError::Missing(id)) if id == main[20]));
+    std::fs::remove_file(shallow).unwrap();
+    let listed = world.server().join("objects/info/commit-graph");
+    let mut bytes = std::fs::read(&listed).unwrap();
+    bytes.truncate(100);
+    std::fs::remove_file(&listed).unwrap();
+    std::fs::write(&listed, bytes).unwrap();
+    assert!(matches!(new(), Err(RepoError::Missing(id)) if id == main[20]));
 }
 
 /// `count` commits one upon the other, the oldest first.

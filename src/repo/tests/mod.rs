@@ -9,6 +9,7 @@ use crate::budget::{Bounds, Budget};
 use crate::push::{HashKind, Oid, RefName};
 use crate::repo::{Kind, Layout, Mode, RefStorage, Repo, RepoError};
 
+mod commit_graph;
 mod crafted;
 mod objects;
 mod packs;

@@ -11,7 +11,7 @@ use crate::push::Oid;
 use crate::report::cure::{Cure, Family, Line};
 use crate::report::words::{argv, short};
 
-/// The paths at fault, where nothing else is and more than one commit changed one of them: put back in the first
+/// The paths at fault, where nothing else in the content is and more than one commit changed one of them: put back in the first
 /// commit alone, the changes of the next would not apply. `None`: each commit can be mended for itself.
 pub(super) fn paths<'a>(faults: &[Fault<'a>]) -> Option<Vec<&'a BString>> {
     let mut found: Vec<&BString> = Vec::new();
@@ -20,6 +20,10 @@ pub(super) fn paths<'a>(faults: &[Fault<'a>]) -> Option<Vec<&'a BString>> {
         let mut here = HashSet::new();
         for judged in &fault.findings {
             let finding = &judged.finding;
+            // Names and signatures are seen to afterwards.
+            if matches!(Family::of(finding), Family::Author | Family::Sign) {
+                continue;
+            }
             let path = finding.place.path.as_ref()?;
             // A file whose mode alone is wrong keeps its text.
             if Family::of(finding) != Family::Path || finding.op == Some(PathOp::Mode) {

@@ -3,7 +3,7 @@
 use bstr::BString;
 
 use super::{Fault, LISTED_MAX};
-use crate::report::cure::{Cure, Line};
+use crate::report::cure::{Cure, Family, Line};
 use crate::report::words::{argv, quoted, short};
 use crate::verdict::Judged;
 
@@ -39,6 +39,21 @@ pub(super) fn below(cure: &mut Cure, merge: &Fault<'_>) {
     cure.lines.push(Line::run([
         "git", "rebase", "-r", "--onto", "HEAD@{1}", &old,
     ]));
+}
+
+/// What the editor of a rebase does to the merges with these ids. git writes `merge -C <id> <label>`, and takes over a merge
+/// whose parents did not change, as it is; so they are made by hand, with the message that they have.
+pub(super) fn again_in_rebase(ids: &str, merges: &[&Fault<'_>]) -> String {
+    let mut amend = "git commit -q --amend --allow-empty -C \\2".to_owned();
+    if merges.iter().any(|merge| merge.has(Family::Author)) {
+        amend.push_str(" --reset-author");
+    }
+    if merges.iter().any(|merge| merge.has(Family::Sign)) {
+        amend.push_str(" -S");
+    }
+    format!(
+        "s,^(m|merge) -C ({ids})[0-9a-f]* ([^ ]+).*,exec git merge -q --no-ff --no-edit refs/rewritten/\\3 \\&\\& {amend},"
+    )
 }
 
 fn again(cure: &mut Cure, merge: &Fault<'_>) {

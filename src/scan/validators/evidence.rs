@@ -96,14 +96,14 @@ pub(super) fn assigned_secret(
     word: Range<usize>,
 ) -> Option<(Judgement, Range<usize>)> {
     let found = assignment::around(text, word)?;
+    // Most of what stands behind a telling word in prose is too short.
+    let value = &text[found.value.clone()];
+    if !(8..=256).contains(&value.len()) {
+        return None;
+    }
     let name = &text[found.name.clone()];
     let promise = names::secret(name)?;
-    let value = &text[found.value.clone()];
-    if !(8..=256).contains(&value.len())
-        || is_reference(value)
-        || is_public(value)
-        || in_reference(text, found.name.start, value)
-    {
+    if is_reference(value) || is_public(value) || in_reference(text, found.name.start, value) {
         return None;
     }
     let token_letter = |byte: &u8| {
