@@ -343,3 +343,35 @@ fn what_was_located_is_read_as_that_or_not_at_all() {
         }
     }
 }
+
+/// What is read of a pack at once is less than lies between an object and its base.
+#[test]
+fn a_base_far_away_is_found() {
+    let fixture = Fixture::new(&[]);
+    let mut made = Made::default();
+    let (start, _) = made.blob(b"start");
+    let mut state = 1_u32;
+    let large: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    })
+    .take(100 << 10)
+    .collect();
+    let (large_id, _) = made.blob(&large);
+    let delta = longer(5, b'!');
+    let end = id_of(b"start!");
+    made.put(end, 7, start.as_bytes(), delta.len(), &delta);
+    made.write(&fixture, "1");
+    let repo = open(&fixture.path("work/.git"));
+    let (reader, budget) = (repo.reader(), budget());
+    let mut buffer = Vec::new();
+    for (id, text) in [
+        (end, &b"start!"[..]),
+        (large_id, &large),
+        (start, b"start"),
+        (end, b"start!"),
+    ] {
+        let found = reader.find(&id, &mut buffer, &budget).unwrap().unwrap();
+        assert_eq!(found.data, text);
+    }
+}

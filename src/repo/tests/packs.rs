@@ -246,6 +246,11 @@ fn other_files_among_the_objects_are_passed_over() {
         std::fs::write(folder.join(name), b"").unwrap();
     }
     std::fs::remove_dir_all(folder.join("pack")).unwrap();
+    // Nor does a folder of others that is gone hold anything.
+    fixture.write(
+        "work/.git/objects/info/alternates",
+        b"../../../gone/objects\n",
+    );
     let (seen, unread, _) = all(&open(&fixture.path("work/.git")), 1, &|_| true);
     assert_eq!(unread, []);
     assert_eq!(seen.into_keys().collect::<BTreeSet<_>>(), expected);
