@@ -375,3 +375,35 @@ fn a_base_far_away_is_found() {
         assert_eq!(found.data, text);
     }
 }
+
+/// Packs that are listed anew have other numbers: what was kept of the old ones is not taken for theirs.
+#[test]
+fn nothing_of_a_pack_is_kept_for_the_one_that_takes_its_place() {
+    let fixture = Fixture::new(&[]);
+    let repo = open(&fixture.path("work/.git"));
+    let (reader, budget) = (repo.reader(), budget());
+    let mut buffer = Vec::new();
+    for round in 0..4_u8 {
+        let text = [b"text of round ".to_vec(), vec![b'0' + round]].concat();
+        let delta = longer(text.len(), b'!');
+        let mut made = Made::default();
+        let (id, at) = made.blob(&text);
+        let longer_text = [&text[..], b"!"].concat();
+        let back = u8::try_from(made.offset() - at).unwrap();
+        let longer_id = id_of(&longer_text);
+        made.put(longer_id, 6, &[back], delta.len(), &delta);
+        made.write(&fixture, &round.to_string());
+        for (id, text) in [(longer_id, &longer_text), (id, &text)] {
+            assert_eq!(
+                reader.header(&id).unwrap(),
+                Some((Kind::Blob, text.len() as u64))
+            );
+            let found = reader.find(&id, &mut buffer, &budget).unwrap().unwrap();
+            assert_eq!(found.data, text);
+        }
+        let folder = fixture.path("work/.git/objects/pack");
+        for end in ["idx", "pack"] {
+            std::fs::remove_file(folder.join(format!("pack-{round}.{end}"))).unwrap();
+        }
+    }
+}
