@@ -343,3 +343,67 @@ fn what_was_located_is_read_as_that_or_not_at_all() {
         }
     }
 }
+
+/// What is read of a pack at once is less than lies between an object and its base.
+#[test]
+fn a_base_far_away_is_found() {
+    let fixture = Fixture::new(&[]);
+    let mut made = Made::default();
+    let (start, _) = made.blob(b"start");
+    let mut state = 1_u32;
+    let large: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    })
+    .take(100 << 10)
+    .collect();
+    let (large_id, _) = made.blob(&large);
+    let delta = longer(5, b'!');
+    let end = id_of(b"start!");
+    made.put(end, 7, start.as_bytes(), delta.len(), &delta);
+    made.write(&fixture, "1");
+    let repo = open(&fixture.path("work/.git"));
+    let (reader, budget) = (repo.reader(), budget());
+    let mut buffer = Vec::new();
+    for (id, text) in [
+        (end, &b"start!"[..]),
+        (large_id, &large),
+        (start, b"start"),
+        (end, b"start!"),
+    ] {
+        let found = reader.find(&id, &mut buffer, &budget).unwrap().unwrap();
+        assert_eq!(found.data, text);
+    }
+}
+
+/// Packs that are listed anew have other numbers: what was kept of the old ones is not taken for theirs.
+#[test]
+fn nothing_of_a_pack_is_kept_for_the_one_that_takes_its_place() {
+    let fixture = Fixture::new(&[]);
+    let repo = open(&fixture.path("work/.git"));
+    let (reader, budget) = (repo.reader(), budget());
+    let mut buffer = Vec::new();
+    for round in 0..4_u8 {
+        let text = [b"text of round ".to_vec(), vec![b'0' + round]].concat();
+        let delta = longer(text.len(), b'!');
+        let mut made = Made::default();
+        let (id, at) = made.blob(&text);
+        let longer_text = [&text[..], b"!"].concat();
+        let back = u8::try_from(made.offset() - at).unwrap();
+        let longer_id = id_of(&longer_text);
+        made.put(longer_id, 6, &[back], delta.len(), &delta);
+        made.write(&fixture, &round.to_string());
+        for (id, text) in [(longer_id, &longer_text), (id, &text)] {
+            assert_eq!(
+                reader.header(&id).unwrap(),
+                Some((Kind::Blob, text.len() as u64))
+            );
+            let found = reader.find(&id, &mut buffer, &budget).unwrap().unwrap();
+            assert_eq!(found.data, text);
+        }
+        let folder = fixture.path("work/.git/objects/pack");
+        for end in ["idx", "pack"] {
+            std::fs::remove_file(folder.join(format!("pack-{round}.{end}"))).unwrap();
+        }
+    }
+}

@@ -246,6 +246,11 @@ fn other_files_among_the_objects_are_passed_over() {
         std::fs::write(folder.join(name), b"").unwrap();
     }
     std::fs::remove_dir_all(folder.join("pack")).unwrap();
+    // Nor does a folder of others that is gone hold anything.
+    fixture.write(
+        "work/.git/objects/info/alternates",
+        b"../../../gone/objects\n",
+    );
     let (seen, unread, _) = all(&open(&fixture.path("work/.git")), 1, &|_| true);
     assert_eq!(unread, []);
     assert_eq!(seen.into_keys().collect::<BTreeSet<_>>(), expected);
@@ -476,4 +481,22 @@ fn a_second_copy_stands_in_for_a_damaged_one() {
         std::fs::remove_file(&pack).unwrap();
         std::fs::write(&pack, &whole).unwrap();
     }
+}
+
+/// Listed every time and never there: nobody knows what such a pack has.
+#[test]
+fn an_index_that_leads_nowhere_is_told() {
+    let fixture = Fixture::new(&[]);
+    versions(&fixture, 0, 2);
+    fixture.git("work", &["repack", "-adfq"]);
+    let expected = listed(&fixture, "work");
+    let folder = fixture.path("work/.git/objects/pack");
+    std::os::unix::fs::symlink("nowhere", folder.join("pack-0.idx")).unwrap();
+    let (seen, unread, _) = all(&open(&fixture.path("work/.git")), 1, &|_| true);
+    assert_eq!(seen.into_keys().collect::<BTreeSet<_>>(), expected);
+    let [one] = &unread[..] else {
+        panic!("{unread:?}");
+    };
+    assert_eq!(one.what, "pack-0.pack");
+    assert!(one.why.contains("nowhere else"), "{one:?}");
 }
