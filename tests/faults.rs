@@ -151,7 +151,7 @@ fn a_policy_that_is_no_policy() {
         let started = Instant::now();
         assert_unusable(&with_policy(text));
         assert!(
-            started.elapsed() < Duration::from_secs(5),
+            started.elapsed() < Duration::from_secs(60),
             "slow on {:?}",
             &text[..text.len().min(40)]
         );

@@ -393,6 +393,11 @@ fn versions(dice: &mut Dice, count: usize) -> Vec<String> {
     let mut lines: Vec<String> = (0..40 + dice.below(400))
         .map(|line| format!("let value_{line} = read(\"part {line}\", password_of(user));"))
         .collect();
+    if dice.one_in(3) {
+        // Whatever is noted of such a text is of no use for the next version.
+        let at = dice.below(lines.len());
+        lines.insert(at, "<w:t>page</w:t>".to_owned());
+    }
     let mut all = Vec::new();
     for version in 0..count {
         for _ in 0..1 + dice.below(4) {

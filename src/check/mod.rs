@@ -136,6 +136,13 @@ pub struct Notes {
     secrets: Option<Memory>,
 }
 
+impl Notes {
+    /// Whether no check has left any.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.secrets.is_none()
+    }
+}
+
 /// What a check has of other versions of the file that a text is one version of.
 pub struct Series<'a> {
     /// What was noted of one of them, and the parts of the text, all of it in their order: copied from there, or new.

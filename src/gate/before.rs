@@ -183,8 +183,10 @@ pub(super) fn window(
 
 /// Whether it is less work to look into the whole of one of several versions by what was noted of the one before, or is noted for
 /// the one after, than into its window alone. Notes on what is the same are moved, some twenty times as fast as text is scanned.
+/// Of what is too large to be kept there are none.
 pub(super) fn is_noted(window: &Range<usize>, text: &[u8], has_notes: bool) -> bool {
-    window.len() > text.len() / if has_notes { 20 } else { 4 }
+    let least = text.len() / if has_notes { 20 } else { 4 };
+    window.len() > least && text.len() <= KEPT_BYTES
 }
 
 /// The start of the line at `at`, or of the encoded block that ends before it.

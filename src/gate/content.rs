@@ -354,6 +354,65 @@ impl Pass<'_> {
         Ok(all)
     }
 
+    /// What the checks find in a blob as far as it may be new at its path. `looked` is told how many bytes that is.
+    fn added_hits(
+        &self,
+        blobs: &mut Blobs<'_>,
+        job: &Job<'_>,
+        bytes: &Rc<Loaded>,
+        noted: &mut Option<Noted>,
+        is_last: bool,
+        looked: &mut u64,
+    ) -> Result<Vec<Hit>, Unjudged> {
+        // With nothing to look for there is no need to know what changed.
+        if self.checks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let window = before::window(blobs, job, bytes, self.request.budget)?;
+        *looked = window.len() as u64;
+        let text = |bytes| Text {
+            part: job.part,
+            path: Some(job.path),
+            bytes,
+        };
+        let before = noted.take();
+        let is_of_use = match &before {
+            Some(before) => !before.notes.is_empty(),
+            None => !is_last,
+        };
+        if !is_of_use {
+            // What helped with nothing here will not with the next one.
+            *noted = before;
+        } else if before::is_noted(&window, bytes, before.is_some()) {
+            let mut notes = Notes::default();
+            let before = before.map(|before| (blobs.added(&before.blob, bytes), before.notes));
+            let from = before
+                .as_ref()
+                .map(|(added, notes)| (notes, &added.parts[..]));
+            let on_this = Series {
+                from,
+                notes: &mut notes,
+            };
+            let mut hits = self.hits(&text(bytes), Some(on_this))?;
+            *noted = Some(Noted {
+                blob: bytes.clone(),
+                notes,
+            });
+            // A bound that was reached far away must not hide what is in the window.
+            let is_whole = !hits.iter().any(|hit| hit.rule.starts_with("limit/"));
+            if is_whole || window.len() == bytes.len() {
+                // What lies further away is not told where it is not looked at either.
+                hits.retain(|hit| hit.bytes.start <= window.end && window.start <= hit.bytes.end);
+                return Ok(hits);
+            }
+        }
+        let mut hits = self.hits(&text(&bytes[window.clone()]), None)?;
+        for hit in &mut hits {
+            hit.bytes = hit.bytes.start + window.start..hit.bytes.end + window.start;
+        }
+        Ok(hits)
+    }
+
     /// `noted` is of the version that was looked into before, and then of this one, if it is not the last.
     fn blob(
         &self,
@@ -393,53 +452,7 @@ impl Pass<'_> {
             return Ok(judged);
         }
         let bytes = blobs.load(&job.blob, size, budget)?;
-        // With nothing to look for there is no need to know what changed.
-        let window = match self.checks.is_empty() {
-            true => 0..0,
-            false => before::window(blobs, job, &bytes, budget)?,
-        };
-        judged.bytes = window.len() as u64;
-        let before = noted.take();
-        let is_alone = is_last && before.is_none();
-        let text = |bytes| Text {
-            part: job.part,
-            path: Some(job.path),
-            bytes,
-        };
-        let mut hits = None;
-        if !is_alone && before::is_noted(&window, &bytes, before.is_some()) {
-            let mut notes = Notes::default();
-            let before = before.map(|before| (blobs.added(&before.blob, &bytes), before.notes));
-            let from = before
-                .as_ref()
-                .map(|(added, notes)| (notes, &added.parts[..]));
-            let on_this = Series {
-                from,
-                notes: &mut notes,
-            };
-            let mut all = self.hits(&text(&bytes), Some(on_this))?;
-            // A bound that was reached far away must not hide what is in the window.
-            let is_whole = !all.iter().any(|hit| hit.rule.starts_with("limit/"));
-            if is_whole || window.len() == bytes.len() {
-                // What lies further away is not told where it is not looked at either.
-                all.retain(|hit| hit.bytes.start <= window.end && window.start <= hit.bytes.end);
-                hits = Some(all);
-            }
-            *noted = Some(Noted {
-                blob: bytes.clone(),
-                notes,
-            });
-        }
-        let hits = match hits {
-            Some(hits) => hits,
-            None => {
-                let mut hits = self.hits(&text(&bytes[window.clone()]), None)?;
-                for hit in &mut hits {
-                    hit.bytes = hit.bytes.start + window.start..hit.bytes.end + window.start;
-                }
-                hits
-            }
-        };
+        let hits = self.added_hits(blobs, job, &bytes, noted, is_last, &mut judged.bytes)?;
         if self.count_lines {
             judged.lines = before::lines(blobs, job, &bytes, budget)?;
         }
