@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use bstr::{BStr, ByteSlice as _};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Exhausted};
 use crate::gate::content::Job;
 use crate::push::Oid;
 use crate::repo::{Added, Change, Mode, Origin, Reader, RepoError, differing};
@@ -88,10 +88,18 @@ impl<'r> Blobs<'r> {
     }
 
     /// What the new version adds to the old one.
-    pub(super) fn added(&mut self, old: &Rc<Loaded>, new: &Rc<Loaded>) -> Rc<Added> {
+    pub(super) fn added(
+        &mut self,
+        old: &Rc<Loaded>,
+        new: &Rc<Loaded>,
+        budget: &Budget,
+    ) -> Result<Rc<Added>, Exhausted> {
         let known = self.compared(old, new);
-        let added = || Rc::new(Added::within(old, new, known.differing.clone()));
-        known.added.get_or_init(added).clone()
+        if let Some(added) = known.added.get() {
+            return Ok(added.clone());
+        }
+        let added = Rc::new(Added::within(old, new, known.differing.clone(), budget)?);
+        Ok(known.added.get_or_init(|| added).clone())
     }
 
     pub(super) fn load(
@@ -249,7 +257,11 @@ pub(super) fn lines(
             .filter(|change| change.origin != Origin::AutoMerge);
         let Some(change) = own else { continue };
         let versions = blobs.old(change, budget)?;
-        let least = versions.iter().map(|old| blobs.added(old, new).lines).min();
+        let mut least = None;
+        for old in &versions {
+            let lines = blobs.added(old, new, budget)?.lines;
+            least = Some(least.map_or(lines, |least: u64| least.min(lines)));
+        }
         let all = || memchr::memchr_iter(b'\n', new).count() + usize::from(!new.ends_with(b"\n"));
         total = total.saturating_add(least.unwrap_or_else(|| all() as u64));
     }
@@ -279,12 +291,14 @@ pub(super) fn versions<'a>(
         Some(path) => (path.as_bstr(), vec![new.clone()]),
         None => (change.path.as_bstr(), blobs.old(change, budget)?),
     };
-    let version = |bytes: Rc<Loaded>| Version {
-        added: blobs.added(&bytes, new),
-        bytes,
-        path,
+    let version = |bytes: Rc<Loaded>| {
+        Ok(Version {
+            added: blobs.added(&bytes, new, budget)?,
+            bytes,
+            path,
+        })
     };
-    Ok(olds.into_iter().map(version).collect())
+    olds.into_iter().map(version).collect()
 }
 
 #[cfg(test)]

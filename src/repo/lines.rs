@@ -6,6 +6,7 @@ use imara_diff::sources::byte_lines;
 use imara_diff::{Algorithm, Diff, InternedInput, Token};
 
 use super::packs::Part;
+use crate::budget::{Budget, Exhausted};
 
 /// The lines that one version of a file adds to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,20 +21,26 @@ impl Added {
     /// Compares two versions line by line.
     #[cfg(test)]
     fn between(old: &[u8], new: &[u8]) -> Self {
-        Self::within(old, new, differing(old, new))
+        let budget = Budget::new(crate::budget::Bounds::default());
+        Self::within(old, new, differing(old, new), &budget).unwrap()
     }
 
     /// Compares line by line what [`differing`] left of two versions. Most edits leave most of a file alone, and comparing
-    /// bytes is far cheaper than hashing lines.
+    /// bytes is far cheaper than hashing lines. A stretch of very many lines without one that stands once on both sides counts as
+    /// replaced.
+    ///
+    /// # Errors
+    ///
+    /// The time is up.
     pub fn within(
         old: &[u8],
         new: &[u8],
         (old_middle, new_middle): (Range<usize>, Range<usize>),
-    ) -> Self {
+        budget: &Budget,
+    ) -> Result<Self, Exhausted> {
         let mut input = InternedInput::default();
         input.update_before(byte_lines(&old[old_middle.clone()]));
         input.update_after(byte_lines(&new[new_middle.clone()]));
-        let diff = Diff::compute(Algorithm::Histogram, &input);
         let starts = |lines: &[Token], mut start: usize| {
             let mut starts = Vec::with_capacity(lines.len() + 1);
             starts.push(start);
@@ -51,16 +58,36 @@ impl Added {
         };
         // Up to where both have been gone through.
         let (mut in_old, mut in_new) = (0, 0);
-        for hunk in diff.hunks() {
-            let start = new_starts[hunk.after.start as usize];
-            let end = new_starts[hunk.after.end as usize];
-            added.put(in_new..start, Some(in_old));
-            added.put(start..end, None);
-            added.lines += hunk.after.len() as u64;
-            (in_old, in_new) = (old_starts[hunk.before.end as usize], end);
+        for (before, after) in stretches(&input, COMPARED_MAX_LINES) {
+            budget.check_time()?;
+            let mut put = |in_before: Range<usize>, in_after: Range<usize>| {
+                let start = new_starts[after.start + in_after.start];
+                let end = new_starts[after.start + in_after.end];
+                added.put(in_new..start, Some(in_old));
+                added.put(start..end, None);
+                added.lines += in_after.len() as u64;
+                (in_old, in_new) = (old_starts[before.start + in_before.end], end);
+            };
+            if before.len() + after.len() > COMPARED_MAX_LINES {
+                put(0..before.len(), 0..after.len());
+                continue;
+            }
+            let lines = (&input.before[before.clone()], &input.after[after.clone()]);
+            let mut diff = Diff::default();
+            // As git counts lines; what it looks for is bounded, where the algorithm by rare lines is not.
+            diff.compute_with(
+                Algorithm::Myers,
+                lines.0,
+                lines.1,
+                input.interner.num_tokens(),
+            );
+            for hunk in diff.hunks() {
+                let wide = |lines: Range<u32>| lines.start as usize..lines.end as usize;
+                put(wide(hunk.before), wide(hunk.after));
+            }
         }
         added.put(in_new..new.len(), Some(in_old));
-        added
+        Ok(added)
     }
 
     fn put(&mut self, bytes: Range<usize>, from: Option<usize>) {
@@ -75,6 +102,63 @@ impl Added {
         let mut added = self.parts.iter().filter(|part| part.from.is_none());
         added.any(|part| part.bytes.start < end && bytes.start < part.bytes.end)
     }
+}
+
+/// Lines on both sides together that are compared at once: some 0.1 s at the worst, in which nobody looks at the clock.
+const COMPARED_MAX_LINES: usize = 40_000;
+
+/// Both sides cut into stretches of at most so many lines where that can be: at lines that stand once in each, in the same order.
+fn stretches(input: &InternedInput<&[u8]>, most: usize) -> Vec<(Range<usize>, Range<usize>)> {
+    let ends = (input.before.len(), input.after.len());
+    let mut list = Vec::new();
+    let mut from = (0, 0);
+    let mut last = from;
+    if ends.0 + ends.1 > most {
+        for place in common_once(input).into_iter().chain([ends]) {
+            if place.0 - from.0 + place.1 - from.1 > most && last != from {
+                list.push((from.0..last.0, from.1..last.1));
+                from = last;
+            }
+            last = place;
+        }
+    }
+    list.push((from.0..ends.0, from.1..ends.1));
+    list
+}
+
+/// Where lines stand that are once in each side: the most of them that are in the same order on both.
+fn common_once(input: &InternedInput<&[u8]>) -> Vec<(usize, usize)> {
+    const NONE: usize = usize::MAX;
+    const OFTEN: usize = usize::MAX - 1;
+    let places = |lines: &[Token]| {
+        let mut places = vec![NONE; input.interner.num_tokens() as usize];
+        for (at, line) in lines.iter().enumerate() {
+            let place = &mut places[line.0 as usize];
+            *place = if *place == NONE { at } else { OFTEN };
+        }
+        places
+    };
+    let (in_before, in_after) = (places(&input.before), places(&input.after));
+    let pair = |(at, line): (usize, &Token)| {
+        let before = in_before[line.0 as usize];
+        (before < OFTEN && in_after[line.0 as usize] == at).then_some((before, at))
+    };
+    let pairs: Vec<_> = input.after.iter().enumerate().filter_map(pair).collect();
+    // The longest rising row: on each pile the least end of a row of its length, and before each pair its row so far.
+    let (mut piles, mut rows): (Vec<usize>, Vec<Option<usize>>) = (Vec::new(), Vec::new());
+    for (number, (before, _)) in pairs.iter().enumerate() {
+        let pile = piles.partition_point(|top| pairs[*top].0 < *before);
+        rows.push(pile.checked_sub(1).map(|below| piles[below]));
+        if pile == piles.len() {
+            piles.push(number);
+        } else {
+            piles[pile] = number;
+        }
+    }
+    let row = std::iter::successors(piles.last().copied(), |number| rows[*number]);
+    let mut row: Vec<_> = row.map(|number| pairs[number]).collect();
+    row.reverse();
+    row
 }
 
 /// The whole lines between the lines that both versions start with and those that both end with, in the old and
@@ -197,6 +281,68 @@ mod tests {
             }
             prop_assert_eq!((&made[..], lines), (new, added.lines));
         }
+    }
+
+    proptest! {
+        /// However the sides are cut, all of both is there, in order, and a cut is between lines that go together.
+        #[test]
+        fn stretches_are_all_of_both_sides(old in "((a|b|[c-z])\n){0,30}", new in "((a|b|[c-z])\n){0,30}", most in 1usize..20) {
+            let input = InternedInput::new(byte_lines(old.as_bytes()), byte_lines(new.as_bytes()));
+            let list = stretches(&input, most);
+            let mut at = (0, 0);
+            for (before, after) in &list {
+                prop_assert_eq!((before.start, after.start), at);
+                prop_assert!(at == (0, 0) || input.before[at.0] == input.after[at.1]);
+                at = (before.end, after.end);
+            }
+            prop_assert_eq!(at, (input.before.len(), input.after.len()));
+            // It is cut wherever it can be.
+            let anchors = common_once(&input);
+            for (before, after) in list {
+                let is_inside = |(b, a): &&(usize, usize)| before.start < *b && *b < before.end && after.start < *a;
+                let inside: Vec<_> = anchors.iter().filter(is_inside).collect();
+                prop_assert!(before.len() + after.len() <= most || inside.len() <= 1);
+            }
+        }
+    }
+
+    /// Two lines in any order, and every other line of very many: what took minutes.
+    #[test]
+    fn large_versions_are_compared_in_bounded_time() {
+        let budget = Budget::new(crate::budget::Bounds {
+            time: std::time::Duration::from_secs(60),
+            ..Default::default()
+        });
+        let mut state = 1u64;
+        let mut coin = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            state >> 63 == 1
+        };
+        let mut text = || {
+            (0..400_000)
+                .map(|_| if coin() { "a\n" } else { "b\n" })
+                .collect::<String>()
+        };
+        let (old, new) = (text(), text());
+        let within = |old: &str, new: &str| {
+            let (old, new) = (old.as_bytes(), new.as_bytes());
+            Added::within(old, new, differing(old, new), &budget).unwrap()
+        };
+        assert!(within(&old, &new).lines > 399_000);
+        let lines = |other: &str| {
+            (0..100_000)
+                .map(|at| {
+                    if at % 2 == 0 {
+                        format!("line {at}\n")
+                    } else {
+                        format!("{other} {at}\n")
+                    }
+                })
+                .collect::<String>()
+        };
+        assert_eq!(within(&lines("one"), &lines("two")).lines, 50_000);
     }
 
     /// How many whole lines both start with.
