@@ -119,10 +119,20 @@ impl Budget {
         if self.started.elapsed() < self.bounds.time {
             return Ok(());
         }
-        Err(Exhausted {
+        Err(self.time_is_up())
+    }
+
+    /// What is said when the time is used up.
+    pub fn time_is_up(&self) -> Exhausted {
+        Exhausted {
             resource: Resource::Time,
             limit: u64::try_from(self.bounds.time.as_millis()).unwrap_or(u64::MAX),
-        })
+        }
+    }
+
+    /// The time that is left.
+    pub fn time_left(&self) -> Duration {
+        self.bounds.time.saturating_sub(self.started.elapsed())
     }
 
     /// Takes `count` commits.

@@ -385,10 +385,10 @@ impl Pass<'_> {
             *noted = before;
         } else if before::is_noted(&window, bytes, before.is_some()) {
             let mut notes = Notes::default();
-            let added = match &before {
-                Some(before) => Some(blobs.added(&before.blob, bytes, self.request.budget)),
-                None => None,
-            };
+            let budget = self.request.budget;
+            let added = before
+                .as_ref()
+                .map(|before| blobs.added(&before.blob, bytes, budget));
             let added = added.transpose().map_err(Unjudged::Exhausted)?;
             let from = before.as_ref().zip(added.as_ref());
             let from = from.map(|(before, added)| (&before.notes, &added.parts[..]));

@@ -6,12 +6,13 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 
 use bstr::{BString, ByteSlice as _};
 
 use super::changes::{Change, Entry, Joined, Met, Origin, finish, path_below};
 use super::graph::{BASES_MAX, Graph, Node};
-use super::text_merge::{self, ENGINES, Engine, TEXT_MERGE_MAX_BYTES};
+use super::text_merge::{self, ENGINES, Engine, Merged, TEXT_MERGE_MAX_BYTES};
 use super::trees::{Join, Tree, Trees};
 use super::{Kind, Mode, Reader, RepoError};
 use crate::budget::Budget;
@@ -22,6 +23,9 @@ const NESTING_MAX: u32 = 4;
 
 /// Trees walked side by side.
 const LEAVES_MAX: usize = 64;
+
+/// Lines of three texts together that are merged without a thread: at most some 0.1 s.
+const AT_ONCE_MAX_LINES: usize = 10_000;
 
 /// How the automatic merge comes out of the trees.
 enum Plan {
@@ -336,7 +340,7 @@ impl Work<'_, '_> {
         };
         self.budget.check_time()?;
         self.merged_lines = true;
-        let merged = text_merge::merge(&base, &ours, &theirs, engine);
+        let merged = self.merged([base, ours, theirs], engine)?;
         if !merged.clean && !inner {
             return Ok(None);
         }
@@ -349,6 +353,25 @@ impl Work<'_, '_> {
             })?;
         self.made.insert(id, merged.text);
         Ok(Some(id))
+    }
+
+    /// Merges the lines of three texts. What git does with them, and we with it, takes minutes for some large ones, and cannot be
+    /// stopped: a thread does it, and is left alone when the time is up.
+    fn merged(&self, texts: [Vec<u8>; 3], engine: Engine) -> Result<Merged, RepoError> {
+        let lines = |text: &Vec<u8>| memchr::memchr_iter(b'\n', text).count();
+        let merge = move |[base, ours, theirs]: [Vec<u8>; 3]| {
+            text_merge::merge(&base, &ours, &theirs, engine)
+        };
+        if texts.iter().map(lines).sum::<usize>() <= AT_ONCE_MAX_LINES {
+            return Ok(merge(texts));
+        }
+        let (send, merged) = mpsc::channel();
+        std::thread::spawn(move || send.send(merge(texts)));
+        match merged.recv_timeout(self.budget.time_left()) {
+            Ok(merged) => Ok(merged),
+            Err(RecvTimeoutError::Timeout) => Err(self.budget.time_is_up().into()),
+            Err(RecvTimeoutError::Disconnected) => panic!("the merge of three texts failed"),
+        }
     }
 
     /// The content of a blob, if lines can be merged in it.

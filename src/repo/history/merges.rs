@@ -249,3 +249,30 @@ fn a_base_that_another_base_reaches_is_none() {
     let [base, one, other] = [base, one, other].map(|id| graph.node(&id));
     assert_eq!(graph.merge_bases(one, &[other]).unwrap(), [base]);
 }
+
+/// Two lines in any order, on three sides: no merge by lines ends before the time is up, and nobody waits for it.
+#[test]
+fn a_merge_of_lines_ends_when_the_time_is_up() {
+    let world = World::new();
+    let mut dice = 1_u64;
+    let mut text = || {
+        let mut line = || {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            if dice >> 63 == 0 { "a\n" } else { "b\n" }
+        };
+        (0..80_000).map(|_| line()).collect::<String>()
+    };
+    let (base, ours, theirs, merged) = (text(), text(), text(), text());
+    let base = world.commit(false, &[], &files(&[("x", &base)]), 1);
+    let main = world.commit(false, &[base], &files(&[("x", &ours)]), 2);
+    let work = world.commit(true, &[base], &files(&[("x", &theirs)]), 3);
+    let merge = world.commit(true, &[work, main], &files(&[("x", &merged)]), 4);
+    let budget = Budget::new(Bounds {
+        time: std::time::Duration::from_millis(500),
+        ..Bounds::default()
+    });
+    let updates = [update("refs/heads/x", None, Some(merge))];
+    let trusted = [(name("refs/heads/main"), main)];
+    let told = History::of(&world.repo(), &updates, &trusted, &budget).err();
+    assert!(matches!(told, Some(RepoError::Exhausted(_))), "{told:?}");
+}
